@@ -1,0 +1,44 @@
+/**
+ * Names in the bucket and in the local cache (docs/bucket-layout.md). Numbers are 20 digits wide, so
+ * that the order of names is the order of numbers.
+ *
+ *   cluster/{clusterId}/cluster.json
+ *   domain/{domain}/manifest/{epoch}-{version}
+ *   domain/{domain}/committed
+ *   domain/{domain}/table/{epoch}-{id}.sst
+ */
+import type { ManifestName, TableDescription } from './manifest.ts'
+
+export const CLUSTER_PREFIX = 'cluster/'
+
+function wide(value: number): string {
+  return String(value).padStart(20, '0')
+}
+
+export function clusterKey(clusterId: string): string {
+  return `${CLUSTER_PREFIX}${clusterId}/cluster.json`
+}
+
+/** The cluster id in a key that clusterKey() made. */
+export function clusterIdOf(key: string): string | undefined {
+  const match = /^cluster\/([0-9a-f-]{36})\/cluster\.json$/.exec(key)
+  return match === null ? undefined : match[1]
+}
+
+export function manifestKey({ domain, epoch, version }: ManifestName): string {
+  return `domain/${domain}/manifest/${wide(epoch)}-${wide(version)}`
+}
+
+/** The pointer that is moved after a manifest's commit: what makes a manifest findable. */
+export function committedKey(domain: string): string {
+  return `domain/${domain}/committed`
+}
+
+/** Also the path of the table in the local cache. */
+export function tableKey({
+  domain,
+  epoch,
+  id,
+}: Pick<TableDescription, 'domain' | 'epoch' | 'id'>): string {
+  return `domain/${domain}/table/${wide(epoch)}-${wide(id)}.sst`
+}

@@ -1,0 +1,25 @@
+/** Waymark's public face, in reading order; what is not here is internal. */
+
+// Errors
+export {
+  type CorruptionPlace,
+  ERROR_CODES,
+  type ErrorCode,
+  MetastoreError,
+} from './codec/errors.ts'
+// The metastore
+export { Metastore } from './main/metastore.ts'
+
+// What it takes and gives
+export { ObjectBuilder } from './main/object-builder.ts'
+export type { Logger, MetastoreOptions } from './main/options.ts'
+export {
+  type RecordBatchOperation,
+  type RecordKey,
+  type RecordRange,
+  RecordStore,
+} from './main/record-store.ts'
+export type * from './shared/api.ts'
+
+// Object stores
+export type * from './shared/object-store.ts'

@@ -1,0 +1,81 @@
+/** Main's side of the I/O pool: piscina threads that encode tables and talk to the bucket. */
+import { resolve } from 'node:path'
+import { MessageChannel } from 'node:worker_threads'
+import { Piscina } from 'piscina'
+import { MetastoreError } from '../codec/errors.ts'
+import type { IoRequest, IoResults, IoTask, StoreAccess } from '../shared/io-tasks.ts'
+import type { ObjectStore } from '../shared/object-store.ts'
+import { memoryObjectStore } from './object-stores/memory-registry.ts'
+import { serveObjectStore } from './object-stores/serve-object-store.ts'
+
+const TASK_DEADLINE_MS = 30_000
+
+export class IoPool {
+  readonly #pool: Piscina
+  /** The bucket, where it lives on this thread. */
+  readonly #local: ObjectStore | undefined
+  readonly #root: string
+  readonly #closing = new AbortController()
+
+  constructor(objectStore: string | ObjectStore, threads: { min: number; max: number }) {
+    const isFile = typeof objectStore === 'string' && objectStore.startsWith('file:')
+    this.#root = isFile ? resolve(objectStore.slice('file:'.length)) : ''
+    if (!isFile) {
+      this.#local =
+        typeof objectStore === 'string'
+          ? memoryObjectStore(objectStore.slice('memory:'.length))
+          : objectStore
+    }
+    this.#pool = new Piscina({
+      filename: new URL('../workers/io-worker.js', import.meta.url).href,
+      minThreads: threads.min,
+      maxThreads: threads.max,
+      // Tasks wait for ports and files: the threads' event loops have to run between them.
+      atomics: 'disabled',
+    })
+  }
+
+  /** @throws CLOSED after close(), else what the task threw */
+  async run<T extends IoTask>(task: T): Promise<IoResults[T['type']]> {
+    if (this.#closing.signal.aborted) throw closed()
+    const served = this.#serve()
+    const request: IoRequest = { task, store: served.access, deadlineMs: TASK_DEADLINE_MS }
+    try {
+      const { signal } = this.#closing
+      const transferList = served.access.type === 'port' ? [served.access.port] : []
+      return (await this.#pool.run(request, { signal, transferList })) as IoResults[T['type']]
+    } catch (error) {
+      throw this.#closing.signal.aborted ? closed() : revive(error)
+    } finally {
+      served.close()
+    }
+  }
+
+  /** Tasks under way fail; their threads are gone when this resolves. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.#pool.destroy()
+  }
+
+  #serve(): { access: StoreAccess; close: () => void } {
+    const store = this.#local
+    if (store === undefined) {
+      return { access: { type: 'directory', root: this.#root }, close: () => {} }
+    }
+    // A channel a task: tasks are few and large, and nothing is left open between them.
+    const { port1, port2 } = new MessageChannel()
+    const server = serveObjectStore(store, port1)
+    return { access: { type: 'port', port: port2 }, close: () => server.close() }
+  }
+}
+
+function closed(): MetastoreError {
+  return new MetastoreError('CLOSED', 'the metastore is closed')
+}
+
+/** Errors lose their class on the way between threads; their own fields stay. */
+function revive(error: unknown): unknown {
+  const { code, message, details } = error as Partial<MetastoreError>
+  if (error instanceof MetastoreError || code === undefined || message === undefined) return error
+  return new MetastoreError(code, message, details === undefined ? {} : { details })
+}

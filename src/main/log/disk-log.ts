@@ -1,0 +1,362 @@
+/**
+ * The log of one node: one file sequence shared by all Raft groups, which is the write-ahead log
+ * (docs/log-format.md). append(), setHardState() and cut() only encode into memory and return a
+ * ticket; flush(), called once a turn, starts the write; onDurable reports tickets.
+ *
+ * Main thread only. Backpressure is the caller's: `pendingBytes`. After a failed write or sync
+ * nothing is retried, because nobody knows what is on disk: onFatal is called once and every
+ * later append throws.
+ */
+import { MetastoreError } from '../../codec/errors.ts'
+import {
+  encodeVote,
+  LOG_CUT,
+  LOG_CUT_DROPS_SUFFIX,
+  LOG_CUT_KEEPS_SUFFIX,
+  LOG_ENTRY,
+  LOG_HARD_STATE,
+  logRecordBytes,
+} from '../../codec/log-format.ts'
+import { EntryReader, type LogEntry } from './entry-reader.ts'
+import { GroupTable } from './group-table.ts'
+import { type LogFiles, openLogFiles } from './log-files.ts'
+import { type LogLogger, recoverSegments } from './recovery.ts'
+import { replaySegments } from './replay.ts'
+import { type Segment, SegmentTable } from './segment.ts'
+import { SegmentWriter } from './segment-writer.ts'
+import { settled } from './zero-fill.ts'
+
+const SEGMENT_BYTES_MAX = 67108864
+const SEGMENT_BYTES_LEAST = 4096
+/** Offsets in a segment are 32 bits, and a record of the greatest size must still fit. */
+const SEGMENT_BYTES_MOST = 2147483648
+
+const NO_PAYLOAD: Uint8Array = new Uint8Array(0)
+
+export interface DiskLogOptions {
+  /** Created when absent. The caller holds the lock that keeps other processes out. */
+  readonly directory: string
+  /** What onDurable means: on disk, or handed to the operating system. */
+  readonly durability: 'fsync' | 'os'
+  /** Bytes, 4 KiB to 2 GiB; default 64 MiB. A larger record gets a segment of its own. */
+  readonly segmentBytesMax?: number
+  readonly logger?: LogLogger
+  /** Called once, with UNAVAILABLE: the log takes nothing any more. */
+  readonly onFatal: (error: Error) => void
+  /** The disk; default the real one. */
+  readonly files?: LogFiles
+}
+
+export interface LogGroup {
+  group: number
+  term: number
+  /** 0: none. */
+  vote: number
+  /** cutIndex + 1. */
+  firstIndex: number
+  /** cutIndex when there are no entries. */
+  lastIndex: number
+  lastTerm: number
+  cutIndex: number
+  cutTerm: number
+}
+
+interface Waiter {
+  ticket: number
+  resolve: () => void
+  reject: (error: Error) => void
+}
+
+export class DiskLog {
+  /** Everything up to this ticket is durable; called once a round. */
+  onDurable: (ticket: number) => void = () => {}
+  readonly #options: DiskLogOptions
+  readonly #files: LogFiles
+  readonly #segments: SegmentTable
+  readonly #groups: GroupTable
+  readonly #writer: SegmentWriter
+  #reportedTicket = 0
+  #waiters: Waiter[] = []
+  #fatal: Error | null = null
+  #closing: Promise<void> | null = null
+  /** The removal under way. */
+  #removing: Promise<void> | null = null
+  #replaysUnderWay = 0
+
+  private constructor(
+    options: DiskLogOptions,
+    files: LogFiles,
+    segments: SegmentTable,
+    groups: GroupTable,
+    writer: SegmentWriter,
+  ) {
+    this.#options = options
+    this.#files = files
+    this.#segments = segments
+    this.#groups = groups
+    this.#writer = writer
+  }
+
+  /**
+   * Opens or creates the log, and cuts a torn tail, which is reported through the logger.
+   * @throws CORRUPTION, details {file, offset}, when something that was durable does not read.
+   * @throws RangeError for a bad segmentBytesMax; errors of node:fs as they are.
+   */
+  static async open(options: DiskLogOptions): Promise<DiskLog> {
+    const { segmentBytesMax = SEGMENT_BYTES_MAX } = options
+    const isInRange =
+      segmentBytesMax >= SEGMENT_BYTES_LEAST && segmentBytesMax <= SEGMENT_BYTES_MOST
+    if (!isInRange || segmentBytesMax % 8 !== 0) {
+      throw new RangeError(
+        `segmentBytesMax is ${segmentBytesMax}, not a multiple of 8 from 4 KiB to 2 GiB`,
+      )
+    }
+    const files = options.files ?? (await openLogFiles(options.directory))
+    const segments = new SegmentTable()
+    const groups = new GroupTable(segments)
+    try {
+      await recoverSegments(files, segments, groups, options.logger)
+      groups.checkWhole()
+      const writer = await SegmentWriter.start({
+        files,
+        segments,
+        durability: options.durability,
+        segmentBytesMax,
+        baseState: () => groups.states(),
+        onProgress: () => log.#progressed(),
+        onFailure: (file, error) => log.#fail(file, error),
+      })
+      const log = new DiskLog(options, files, segments, groups, writer)
+      log.#removeDead()
+      return log
+    } catch (error) {
+      await segments.closeFiles()
+      throw error
+    }
+  }
+
+  /**
+   * Visits every live entry that was there at open(), in log order, one segment in memory at a
+   * time; call it before anything is appended. `payload` is borrowed until `visit` returns or its
+   * promise resolves; a promise holds the replay back.
+   * @throws CORRUPTION when the file changed since open().
+   */
+  async replay(visit: (entry: LogEntry) => void | Promise<void>): Promise<void> {
+    this.#replaysUnderWay++
+    try {
+      await replaySegments(this.#segments.all(), this.#groups, visit)
+    } finally {
+      this.#replaysUnderWay--
+      this.#removeDead()
+    }
+  }
+
+  groups(): LogGroup[] {
+    return Array.from(this.#groups.all(), index => ({
+      group: index.group,
+      term: index.term,
+      vote: index.vote,
+      firstIndex: index.cutIndex + 1,
+      lastIndex: index.lastIndex,
+      lastTerm: index.lastTerm,
+      cutIndex: index.cutIndex,
+      cutTerm: index.cutTerm,
+    }))
+  }
+
+  /**
+   * Adds an entry, which replaces the group's entry at `index` and all after it. Copies `payload`;
+   * writes nothing before flush().
+   * @param kind 0 to 255, the caller's.
+   * @returns a ticket, greater than all before it.
+   * @throws UNAVAILABLE after a failure, CLOSED after close(), INVALID_REQUEST for a payload above
+   * 32 MiB, RangeError for an index that was cut or leaves a gap.
+   */
+  append(group: number, term: number, index: number, kind: number, payload: Uint8Array): number {
+    this.#checkWritable()
+    const entries = this.#groups.ensure(group)
+    if (index <= entries.cutIndex || index > entries.lastIndex + 1) {
+      throw new RangeError(
+        `entry ${index} of group ${group} does not follow ${entries.cutIndex}..${entries.lastIndex}`,
+      )
+    }
+    const writer = this.#writer
+    const offset = writer.append(LOG_ENTRY, kind, group, term, index, payload)
+    const { sequence } = this.#segments.newest
+    const sizeBytes = logRecordBytes(payload.length)
+    entries.append(index, term, sequence, offset, sizeBytes, writer.lastTicket)
+    return writer.lastTicket
+  }
+
+  /** Records the group's term and its vote (0: none) in it. Returns and throws as append(). */
+  setHardState(group: number, term: number, vote: number): number {
+    this.#checkWritable()
+    const entries = this.#groups.ensure(group)
+    this.#writer.append(LOG_HARD_STATE, 0, group, term, 0, encodeVote(vote))
+    entries.term = term
+    entries.vote = vote
+    return this.#writer.lastTicket
+  }
+
+  /**
+   * Entries up to `index` are not needed any more. `index` may be past the last entry (a snapshot
+   * was installed); and when the entry at `index` has another term than `term`, those after it
+   * belong to another history and go as well. A cut at or below the last one changes nothing.
+   * Returns and throws as append().
+   */
+  cut(group: number, index: number, term: number): number {
+    this.#checkWritable()
+    const entries = this.#groups.ensure(group)
+    if (index <= entries.cutIndex) return this.#writer.lastTicket
+    const slot = entries.slotOf(index)
+    const dropsSuffix = slot >= 0 && entries.termAt(slot) !== term
+    const kind = dropsSuffix ? LOG_CUT_DROPS_SUFFIX : LOG_CUT_KEEPS_SUFFIX
+    this.#writer.append(LOG_CUT, kind, group, term, index, NO_PAYLOAD)
+    entries.cut(index, term, dropsSuffix, this.#writer.lastTicket)
+    return this.#writer.lastTicket
+  }
+
+  /** Starts the write of all that was appended, or lets it follow the one under way. */
+  flush(): void {
+    this.#writer.flush()
+  }
+
+  /**
+   * Resolves when all that was appended is durable; flushes.
+   * @throws UNAVAILABLE when the log fails before that.
+   */
+  drained(): Promise<void> {
+    this.#writer.flush()
+    return new Promise((resolve, reject) => {
+      const ticket = this.#writer.lastTicket
+      if (this.#fatal !== null) reject(this.#fatal)
+      else if (ticket <= this.#reportedTicket) resolve()
+      else this.#waiters.push({ ticket, resolve, reject })
+    })
+  }
+
+  /**
+   * Reads the group's entries in [from, to), as many as fit in `bytesMax` of payload but at least
+   * one. Sees every entry appended, durable or not; stops at the last one. Payloads are copies.
+   * Blocks the thread for the reads from the file.
+   * @throws RangeError when `from` was cut; CORRUPTION when an entry does not read; CLOSED.
+   */
+  entries(group: number, from: number, to: number, bytesMax: number): LogEntry[] {
+    if (this.#closing !== null) throw closedError()
+    const index = this.#groups.get(group)
+    const result: LogEntry[] = []
+    if (index === undefined) return result
+    if (from <= index.cutIndex) {
+      throw new RangeError(`entry ${from} of group ${group} was cut: cut up to ${index.cutIndex}`)
+    }
+    const reader = new EntryReader(this.#segments, this.#writer)
+    let sizeBytes = 0
+    for (let at = from; at < to; at++) {
+      const slot = index.slotOf(at)
+      if (slot < 0) break
+      const entry = reader.read(index, slot)
+      sizeBytes += entry.payload.length
+      if (result.length > 0 && sizeBytes > bytesMax) break
+      result.push(entry)
+    }
+    return result
+  }
+
+  /** Bytes appended that are not durable yet. */
+  get pendingBytes(): number {
+    return this.#writer.pendingBytes
+  }
+
+  /** Bytes of the records in all segments, dead ones included. */
+  get sizeBytes(): number {
+    return this.#segments.sizeBytes
+  }
+
+  /** Bytes of the records of the group's live entries. */
+  groupBytes(group: number): number {
+    return this.#groups.get(group)?.sizeBytes ?? 0
+  }
+
+  /** Makes all that was appended durable and closes the files. Idempotent; never fails. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #checkWritable(): void {
+    if (this.#fatal !== null) {
+      throw new MetastoreError('UNAVAILABLE', this.#fatal.message, { cause: this.#fatal })
+    }
+    if (this.#closing !== null) throw closedError()
+  }
+
+  #progressed(): void {
+    const ticket = this.#writer.durableTicket
+    if (ticket > this.#reportedTicket && this.#fatal === null) {
+      this.#reportedTicket = ticket
+      const due = this.#waiters.filter(waiter => waiter.ticket <= ticket)
+      if (due.length > 0) this.#waiters = this.#waiters.filter(waiter => waiter.ticket > ticket)
+      for (const waiter of due) waiter.resolve()
+      this.onDurable(ticket)
+    }
+    this.#removeDead()
+  }
+
+  /** Removes what nobody needs, one segment after the other, oldest first. */
+  #removeDead(): void {
+    if (this.#removing !== null || this.#replaysUnderWay > 0) return
+    if (this.#fatal !== null || this.#closing !== null) return
+    const segment = this.#segments.removable(this.#reportedTicket)
+    if (segment === null || segment === this.#writer.zeroFilled) return
+    this.#segments.removeOldest()
+    this.#removing = this.#remove(segment)
+      .catch(error => this.#fail(segment.name, error))
+      .finally(() => {
+        this.#removing = null
+        this.#removeDead()
+      })
+  }
+
+  async #remove(segment: Segment): Promise<void> {
+    const { durability } = this.#options
+    if (durability === 'os') {
+      // The cuts that allow this must not be lost when the segment is not.
+      for (const { file } of [...this.#segments.all()]) {
+        if (file !== null) await settled(done => file.sync(done))
+      }
+    }
+    await segment.file?.close()
+    await this.#files.remove(segment.name)
+    // One at a time: were a later removal to survive a crash without this one, a gap would show.
+    await this.#files.syncDirectory()
+  }
+
+  #fail(file: string, cause: Error): void {
+    if (this.#fatal !== null) return
+    const isFull = 'code' in cause && cause.code === 'ENOSPC'
+    const reason = isFull ? `the disk is full (ENOSPC): ${cause.message}` : cause.message
+    const message = `the log has stopped: ${file}: ${reason}`
+    const fatal = new MetastoreError('UNAVAILABLE', message, { cause })
+    this.#fatal = fatal
+    this.#writer.stop()
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(fatal)
+    this.#options.onFatal(fatal)
+  }
+
+  async #close(): Promise<void> {
+    // A failure has been told to onFatal, and there is nothing to drain after it.
+    if (this.#fatal === null) await this.drained().catch(() => undefined)
+    this.#writer.stop()
+    await this.#writer.idle()
+    await this.#removing
+    await this.#segments.closeFiles()
+  }
+}
+
+function closedError(): MetastoreError {
+  return new MetastoreError('CLOSED', 'the log is closed')
+}

@@ -1,0 +1,92 @@
+/** All groups of the log: their indexes, and what recovery puts into them. */
+import { corruption } from '../../codec/errors.ts'
+import {
+  decodeVote,
+  LOG_CUT,
+  LOG_CUT_DROPS_SUFFIX,
+  LOG_HARD_STATE,
+  type LogGroupState,
+  type LogRecord,
+  type LogSegmentHeader,
+  logRecordBytes,
+} from '../../codec/log-format.ts'
+import { GroupIndex } from './group-index.ts'
+import type { RecoveryVisitor } from './recovery.ts'
+import type { Segment, SegmentTable } from './segment.ts'
+
+export class GroupTable implements RecoveryVisitor {
+  readonly #segments: SegmentTable
+  readonly #groups = new Map<number, GroupIndex>()
+
+  constructor(segments: SegmentTable) {
+    this.#segments = segments
+  }
+
+  get(group: number): GroupIndex | undefined {
+    return this.#groups.get(group)
+  }
+
+  /** The group's index, a new one if the group was not known. */
+  ensure(group: number): GroupIndex {
+    let index = this.#groups.get(group)
+    if (index === undefined) {
+      index = new GroupIndex(group, this.#segments)
+      this.#groups.set(group, index)
+    }
+    return index
+  }
+
+  all(): Iterable<GroupIndex> {
+    return this.#groups.values()
+  }
+
+  /** What the header of a segment that begins now carries. */
+  states(): LogGroupState[] {
+    return Array.from(this.#groups.values(), index => {
+      const { group, term, vote, cutIndex, cutTerm } = index
+      return { group, term, vote, cutIndex, cutTerm }
+    })
+  }
+
+  base(header: LogSegmentHeader): void {
+    for (const state of header.groups) {
+      const index = this.ensure(state.group)
+      index.term = state.term
+      index.vote = state.vote
+      index.cutIndex = state.cutIndex
+      index.cutTerm = state.cutTerm
+    }
+  }
+
+  record(segment: Segment, record: LogRecord, offset: number, bytes: Uint8Array): void {
+    const index = this.ensure(record.group)
+    if (record.type === LOG_HARD_STATE) {
+      index.term = record.term
+      index.vote = decodeVote(bytes, record)
+    } else if (record.type === LOG_CUT) {
+      index.cut(record.index, record.term, record.kind === LOG_CUT_DROPS_SUFFIX, 0)
+    } else {
+      this.#recoverEntry(index, segment, record, offset)
+    }
+  }
+
+  /** @throws CORRUPTION when a group's entries do not begin right after its cut. */
+  checkWhole(): void {
+    for (const index of this.#groups.values()) {
+      if (index.isContiguous) continue
+      const file = this.#segments.oldest.name
+      const message = `${file}: the log lacks entries of group ${index.group} after its cut`
+      throw corruption(message, { file, offset: 0 })
+    }
+  }
+
+  #recoverEntry(index: GroupIndex, segment: Segment, record: LogRecord, offset: number): void {
+    if (!index.canFollow(record.index)) {
+      const file = segment.name
+      const message = `${file}: entry ${record.index} of group ${record.group} at ${offset} has a gap`
+      throw corruption(message, { file, offset })
+    }
+    const sizeBytes = logRecordBytes(record.payloadBytes)
+    index.append(record.index, record.term, segment.sequence, offset, sizeBytes, 0)
+  }
+}

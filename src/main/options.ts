@@ -1,0 +1,198 @@
+/** MetastoreOptions: checked once, at open, and completed with their defaults. */
+import { availableParallelism } from 'node:os'
+import { invalidRequest } from '../codec/errors.ts'
+import { isUuid } from '../codec/uuid.ts'
+import { MEMTABLE_BYTES_MIN } from '../shared/memtable.ts'
+import type { ObjectStore } from '../shared/object-store.ts'
+
+/** The part of pino's interface that is used. */
+export interface Logger {
+  debug(details: object, message: string): void
+  info(details: object, message: string): void
+  warn(details: object, message: string): void
+  error(details: object, message: string): void
+}
+
+export interface MetastoreOptions {
+  // ---------------------------------------------------------------- behaviour
+  /** Directory of the Raft log, hard state and SSTable cache; created when absent. One owner. */
+  dataDir: string
+  /** 'file:./bucket', 'memory:name' or an implementation. */
+  objectStore: string | ObjectStore
+  /** Metastore partitions, 1 to 1024; fixed when the cluster is created. Default 8. */
+  partitions?: number
+  /** 'fsync' (default): acknowledged = on disk. 'os': handed to the operating system. */
+  durability?: 'fsync' | 'os'
+  /** UUID. Default: made at creation, kept in dataDir and in the bucket. */
+  clusterId?: string
+  /** Default silent. */
+  logger?: Logger
+  // ---------------------------------------------------------------- performance
+  /** Partition worker threads. Default max(1, cores - 1), at most `partitions`. */
+  workers?: number
+  /** Threads of the I/O pool, 1 to 64. Default 1 to 2. */
+  ioThreads?: { min?: number; max?: number }
+  /** Milliseconds between flushes: the recovery point of a lost disk. Default 600 000. */
+  flushIntervalMs?: number
+  /** Bytes of a memtable that start a flush, 64 KiB to 1 GiB a partition. Default 32 MiB. */
+  memtableBytesMax?: number
+  /** Bytes of decompressed SSTable blocks kept in memory. Default 64 MiB. */
+  blockCacheBytesMax?: number
+  /** Of SSTable blocks. Default 'lz4'. */
+  compression?: 'lz4' | 'none'
+  /**
+   * Where reads run that need memory only: 'auto' (default) on the calling thread while none of the
+   * domain's writes is in flight; 'worker' always on the worker, which leaves the event loop more
+   * room.
+   */
+  readPath?: 'auto' | 'worker'
+}
+
+export interface CheckedOptions {
+  dataDir: string
+  objectStore: string | ObjectStore
+  /** Undefined: take what the cluster has, or the default. */
+  partitions: number | undefined
+  durability: 'fsync' | 'os'
+  clusterId: string | undefined
+  logger: Logger
+  workers: number
+  ioThreads: { min: number; max: number }
+  flushIntervalMs: number
+  memtableBytesMax: number
+  blockCacheBytesMax: number
+  compression: 'lz4' | 'none'
+  readPath: 'auto' | 'worker'
+}
+
+export const PARTITIONS_DEFAULT = 8
+const PARTITIONS_MAX = 1024
+const TIMER_MS_MAX = 2 ** 31 - 1
+const MIB = 1024 * 1024
+
+const SILENT: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore }
+function ignore(): void {}
+
+const KNOWN: ReadonlySet<string> = new Set([
+  'dataDir',
+  'objectStore',
+  'partitions',
+  'durability',
+  'clusterId',
+  'logger',
+  'workers',
+  'ioThreads',
+  'flushIntervalMs',
+  'memtableBytesMax',
+  'blockCacheBytesMax',
+  'compression',
+  'readPath',
+  'from',
+])
+
+/** @throws INVALID_REQUEST naming the option and its value */
+export function checkOptions(options: MetastoreOptions): CheckedOptions {
+  if (typeof options !== 'object' || options === null) {
+    throw invalidRequest(`options must be an object, not ${show(options)}`)
+  }
+  for (const name of Object.keys(options)) {
+    if (!KNOWN.has(name)) throw invalidRequest(`option ${name} is not known to this version`)
+  }
+  if (typeof options.dataDir !== 'string' || options.dataDir === '') {
+    throw invalidRequest(`dataDir must be a path, not ${show(options.dataDir)}`)
+  }
+  if (options.clusterId !== undefined && !isUuid(options.clusterId)) {
+    throw invalidRequest(`clusterId must be a lower-case UUID, not ${show(options.clusterId)}`)
+  }
+  const partitions =
+    options.partitions === undefined
+      ? undefined
+      : integer(options.partitions, 'partitions', 1, PARTITIONS_MAX)
+  const min = integer(options.ioThreads?.min ?? 1, 'ioThreads.min', 1, 64)
+  return {
+    dataDir: options.dataDir,
+    objectStore: checkStore(options.objectStore),
+    partitions,
+    durability: oneOf(options.durability, 'durability', ['fsync', 'os']),
+    clusterId: options.clusterId,
+    logger: checkLogger(options.logger),
+    workers: integer(
+      options.workers ?? Math.max(1, availableParallelism() - 1),
+      'workers',
+      1,
+      PARTITIONS_MAX,
+    ),
+    ioThreads: {
+      min,
+      max: integer(options.ioThreads?.max ?? Math.max(2, min), 'ioThreads.max', min, 64),
+    },
+    flushIntervalMs: integer(
+      options.flushIntervalMs ?? 600_000,
+      'flushIntervalMs',
+      1,
+      TIMER_MS_MAX,
+    ),
+    memtableBytesMax: integer(
+      options.memtableBytesMax ?? 32 * MIB,
+      'memtableBytesMax',
+      MEMTABLE_BYTES_MIN,
+      1024 * MIB,
+    ),
+    blockCacheBytesMax: integer(
+      options.blockCacheBytesMax ?? 64 * MIB,
+      'blockCacheBytesMax',
+      0,
+      Number.MAX_SAFE_INTEGER,
+    ),
+    compression: oneOf(options.compression, 'compression', ['lz4', 'none']),
+    readPath: oneOf(options.readPath, 'readPath', ['auto', 'worker']),
+  }
+}
+
+const STORE_METHODS = ['put', 'get', 'head', 'list', 'delete'] as const
+
+function checkStore(store: string | ObjectStore): string | ObjectStore {
+  if (typeof store === 'string') {
+    if (/^file:.|^memory:./.test(store)) return store
+    throw invalidRequest(`objectStore must be 'file:path' or 'memory:name', not ${show(store)}`)
+  }
+  for (const method of STORE_METHODS) {
+    if (typeof (store as ObjectStore | undefined)?.[method] !== 'function') {
+      throw invalidRequest(`objectStore has no method ${method}`)
+    }
+  }
+  return store
+}
+
+function checkLogger(logger: Logger | undefined): Logger {
+  if (logger === undefined) return SILENT
+  for (const level of ['debug', 'info', 'warn', 'error'] as const) {
+    if (typeof logger[level] !== 'function') throw invalidRequest(`logger has no method ${level}`)
+  }
+  return logger
+}
+
+function integer(value: unknown, name: string, least: number, most: number): number {
+  if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most) {
+    throw invalidRequest(`${name} must be an integer from ${least} to ${most}, not ${show(value)}`)
+  }
+  return value as number
+}
+
+/** The first of `allowed` is the default. */
+function oneOf<T extends string>(
+  value: T | undefined,
+  name: string,
+  allowed: readonly [T, ...T[]],
+): T {
+  if (value === undefined) return allowed[0]
+  if (allowed.includes(value)) return value
+  throw invalidRequest(`${name} must be one of ${allowed.join(', ')}, not ${show(value)}`)
+}
+
+export function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value)
+  if (typeof value === 'object' && value !== null)
+    return Array.isArray(value) ? 'an array' : 'an object'
+  return String(value)
+}

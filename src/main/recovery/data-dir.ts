@@ -1,0 +1,92 @@
+/**
+ * The dataDir: who owns it, which cluster it belongs to, and where its parts are.
+ *
+ *   LOCK            held, by an advisory lock of the system, while a Metastore has it open
+ *   cluster.json    written last at creation: its presence means that creation was finished
+ *   log/            the Raft log (docs/log-format.md)
+ *   cache/          copies of tables, under their names in the bucket
+ */
+import { closeSync, openSync } from 'node:fs'
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { type ClusterFile, decodeCluster } from '../../codec/cluster-file.ts'
+import { conflict } from '../../codec/errors.ts'
+import { fsExtensions } from '../../shared/fs-extensions.ts'
+
+const CLUSTER_FILE = 'cluster.json'
+
+export class DataDir {
+  readonly path: string
+  readonly #lock: number
+
+  private constructor(path: string, lock: number) {
+    this.path = path
+    this.#lock = lock
+  }
+
+  /** Creates the directory when absent. @throws CONFLICT when another process or instance has it */
+  static async open(dataDir: string): Promise<DataDir> {
+    const path = resolve(dataDir)
+    await mkdir(path, { recursive: true })
+    const lock = openSync(join(path, 'LOCK'), 'a+')
+    if (!fsExtensions.tryLock(lock)) {
+      closeSync(lock)
+      throw conflict(`dataDir ${path} is open in another process or instance`)
+    }
+    return new DataDir(path, lock)
+  }
+
+  get logDirectory(): string {
+    return join(this.path, 'log')
+  }
+
+  get cacheDirectory(): string {
+    return join(this.path, 'cache')
+  }
+
+  /** The cluster that the directory belongs to; undefined when it is new. @throws CORRUPTION */
+  async readCluster(): Promise<ClusterFile | undefined> {
+    const path = join(this.path, CLUSTER_FILE)
+    try {
+      return decodeCluster(await readFile(path), path)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+      throw error
+    }
+  }
+
+  /** Ends a creation: after this the directory is a cluster's, whatever happens. */
+  async writeCluster(bytes: Uint8Array): Promise<void> {
+    const path = join(this.path, CLUSTER_FILE)
+    const temporary = `${path}.new`
+    const file = await open(temporary, 'w')
+    try {
+      await file.writeFile(bytes)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+    await syncDirectory(this.path)
+  }
+
+  /** Removes what a creation that did not end has left; nothing of it was ever acknowledged. */
+  async clear(): Promise<void> {
+    await rm(this.logDirectory, { recursive: true, force: true })
+    await rm(this.cacheDirectory, { recursive: true, force: true })
+  }
+
+  close(): void {
+    fsExtensions.unlock(this.#lock)
+    closeSync(this.#lock)
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * What the metastore asks of replication: entries of many groups (a domain each) are proposed in
+ * order and come back as committed, in order. A cluster of one commits what its own disk has
+ * (solo-log.ts); Raft commits what a majority has.
+ */
+export interface ReplicatedLog {
+  /** Raft term of the group's leader: the epoch of what it names in the bucket. */
+  term(group: number): number
+  /**
+   * Appends an entry, whose payload is copied. Nothing is written before flush().
+   * @returns its index in the group
+   * @throws UNAVAILABLE after a failure of the disk
+   */
+  propose(group: number, kind: number, payload: Uint8Array): number
+  /** End of a turn: everything proposed goes out, with one sync for all. */
+  flush(): void
+  /** Entries of the group up to `index` are no longer needed. */
+  cut(group: number, index: number): void
+  /** Bytes of the group's entries on disk. */
+  groupBytes(group: number): number
+  close(): Promise<void>
+}
+
+/** Called with the newest committed index, at most once a group and turn. */
+export type OnCommit = (group: number, index: number) => void
+
+/** Kinds of entries. On disk; these never change (docs/log-format.md). */
+export const ENTRY_KIND = {
+  /** A row batch. */
+  rows: 1,
+  /** u64 sequence: memtables are frozen after it. */
+  freeze: 2,
+  /** A manifest: its commit installs it. */
+  manifest: 3,
+} as const

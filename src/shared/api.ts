@@ -1,0 +1,154 @@
+/** The public shapes (docs/api.md): what callers pass in and get back. No code. */
+import type { MetastoreError } from '../codec/errors.ts'
+
+/** Canonical lower-case UUID text. */
+export type TopicId = string
+/** Canonical lower-case UUID text. */
+export type ObjectId = string
+
+export interface TopicPartition {
+  readonly topicId: TopicId
+  /** 0 to 2^31 - 1. */
+  readonly partition: number
+}
+
+/** Inclusive, as in Kafka. */
+export interface OffsetRange {
+  baseOffset: number
+  lastOffset: number
+}
+
+export interface NewExtent {
+  topicPartition: TopicPartition
+  baseOffset: number
+  /** Inclusive; at most 2^53 - 2. */
+  lastOffset: number
+  /** Milliseconds since the epoch. */
+  maxTimestamp: number
+  /** Byte offset of the extent in its object. */
+  position: number
+  sizeBytes: number
+}
+
+export interface NewObject {
+  objectId: ObjectId
+  footerPosition: number
+  sizeBytes: number
+  extents: NewExtent[]
+}
+
+export interface PartitionTerms {
+  topicPartition: TopicPartition
+  terms: { term: number; startOffset: number }[]
+}
+
+export interface PartitionEpoch {
+  topicPartition: TopicPartition
+  epoch: number
+}
+
+export interface CleanedRange extends OffsetRange {
+  hasTombstones: boolean
+}
+
+export interface CompactionUpdate {
+  topicPartition: TopicPartition
+  expectedEpoch: number
+  /** Milliseconds since the epoch. */
+  cleanedAt: number
+  cleanedRanges: CleanedRange[]
+  removedTombstoneRanges: OffsetRange[]
+}
+
+export interface AddObjectsResult {
+  /** The partitions whose extents were dropped because they did not begin at their nextOffset. */
+  correctedNextOffsets: { topicPartition: TopicPartition; nextOffset: number }[]
+}
+
+export interface ExtentLocation {
+  objectId: ObjectId
+  baseOffset: number
+  lastOffset: number
+  maxTimestamp: number
+  /** The byte range to request is [position, position + sizeBytes). */
+  position: number
+  sizeBytes: number
+  footerPosition: number
+  objectSizeBytes: number
+}
+
+export interface ExtentQuery {
+  minOffset?: number
+  maxOffset?: number
+  /** At least 1; default 1000. For `extents()` the size of a page. */
+  limit?: number
+  reverse?: boolean
+  /** Add each extent's object; costs one row read an extent. */
+  includeObject?: boolean
+}
+
+export interface Extent {
+  baseOffset: number
+  lastOffset: number
+  maxTimestamp: number
+  position: number
+  sizeBytes: number
+  objectId: ObjectId
+  object?: { footerPosition: number; sizeBytes: number }
+}
+
+export interface CompactionInfo {
+  dirtyRanges: OffsetRange[]
+  removableTombstoneRanges: OffsetRange[]
+  /** Bytes of extents not wholly inside one cleaned range, over all bytes; 0 to 1. */
+  dirtyRatio: number
+  earliestDirtyTimestamp: number | null
+  epoch: number
+  startOffset: number
+}
+
+export interface LevelingInfo {
+  ranges: { baseOffset: number; lastOffset: number; sizeBytes: number; extentCount: number }[]
+  epoch: number
+}
+
+export interface ReadOptions {
+  /**
+   * linearizable (default): sees every write acknowledged before the call.
+   * leader: the leader's own view. stale: this node's replica.
+   * In a cluster of one the three are the same.
+   */
+  consistency?: 'linearizable' | 'leader' | 'stale'
+}
+
+export interface WriteOptions {
+  /** UUID. A retry with the same id is applied once and gets the first answer. */
+  requestId?: string
+}
+
+export interface MetastoreStatus {
+  clusterId: string
+  nodeId: number
+  /** Age of the oldest acknowledged write that a restore from the bucket would lose; 0 if none. */
+  recoveryPointMs: number
+  partitions: PartitionStatus[]
+}
+
+export interface PartitionStatus {
+  /** The metastore partition (domain). */
+  partition: number
+  role: 'leader' | 'follower' | 'learner'
+  leader: number | null
+  term: number
+  worker: number
+  committedSequence: number
+  flushedSequence: number
+  memtableBytes: number
+  /** Frozen memtables waiting for the bucket. */
+  frozenMemtables: number
+  logBytes: number
+  levels: { level: number; tables: number; sizeBytes: number }[]
+}
+
+/** A result or an error for each of several queries. */
+export type Outcome<T> = T | MetastoreError

@@ -1,0 +1,60 @@
+/**
+ * What Waymark asks of a bucket (docs/object-stores.md). Implementations: directory, memory, and
+ * any object of the caller's with these five methods. Keys are `/`-separated ASCII paths without
+ * a leading slash, at most 1024 bytes.
+ *
+ * Every method rejects when the store fails; what is merely absent is a value, not an error.
+ * A call that was aborted or failed may still take effect later, as with any remote store.
+ */
+export interface ObjectStore {
+  /**
+   * Writes a whole object; readers see all of it or none. The body is borrowed until the promise
+   * settles. With `ifNoneMatch` an existing object is left alone and the answer is 'exists';
+   * of several racing conditional puts exactly one is 'created'.
+   */
+  put(key: string, body: Uint8Array, options?: PutOptions): Promise<'created' | 'exists'>
+  /** The object's bytes, or `length` of them from `offset`; null when there is no such object. */
+  get(key: string, options?: GetOptions): Promise<Uint8Array | null>
+  head(key: string, options?: CallOptions): Promise<ObjectInfo | null>
+  /** A page of the objects below `prefix` in ascending key order. */
+  list(prefix: string, options?: ListOptions): Promise<ObjectPage>
+  /** Deletes what is there; a key that is not there is no error. */
+  delete(keys: readonly string[], options?: CallOptions): Promise<void>
+}
+
+export interface CallOptions {
+  signal?: AbortSignal
+}
+
+export interface PutOptions extends CallOptions {
+  ifNoneMatch?: boolean
+  /** Small ASCII pairs kept beside the object. */
+  metadata?: Readonly<Record<string, string>>
+}
+
+export interface GetOptions extends CallOptions {
+  /** First byte wanted; default 0. */
+  offset?: number
+  /** Bytes wanted; default to the end. Fewer come back when the object ends first. */
+  length?: number
+}
+
+export interface ListOptions extends CallOptions {
+  /** Only keys greater than this one. */
+  after?: string
+  /** Objects a page; default and most 1000. */
+  limit?: number
+}
+
+export interface ObjectInfo {
+  sizeBytes: number
+  /** Milliseconds since the epoch, by the store's clock. */
+  modifiedAt: number
+  metadata: Readonly<Record<string, string>>
+}
+
+export interface ObjectPage {
+  objects: { key: string; sizeBytes: number; modifiedAt: number }[]
+  /** Pass as `after` for the next page; null at the end. */
+  next: string | null
+}

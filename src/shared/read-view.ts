@@ -1,0 +1,27 @@
+/**
+ * What reads and the state machine see of a domain: rows at one snapshot, newest version only,
+ * deletes left out. Snapshot (snapshot.ts) is the one over memtables and tables; tests bring others.
+ */
+export interface ReadView {
+  /** The value of a row, or undefined. A view, good as long as the snapshot. */
+  get(key: Uint8Array): Uint8Array | undefined
+  /** A cursor over the rows whose keys begin with `prefix`, which is copied. */
+  cursor(prefix: Uint8Array): RowScan
+}
+
+/** Bidirectional, bounded by a prefix. Seeking outside the prefix is allowed. */
+export interface RowScan {
+  readonly valid: boolean
+  seekFirst(): void
+  seekLast(): void
+  /** To the first row with a key at or after `key`. */
+  seek(key: Uint8Array): void
+  /** To the last row with a key before `key`. */
+  seekBefore(key: Uint8Array): void
+  next(): void
+  prev(): void
+  /** Borrowed until the cursor moves. */
+  key(): Uint8Array
+  /** Borrowed until the cursor moves. */
+  value(): Uint8Array
+}

@@ -1,0 +1,230 @@
+/**
+ * A domain on its worker: memtables, version and state machine, one writer for all of them.
+ *
+ * Invariants
+ *  1. `sequence` is that of the newest batch inserted, committed or not; the next one gets
+ *     sequence + 1, and its rows are validated against all before it.
+ *  2. A batch is wholly in one memtable: room is made before its first row goes in.
+ *  3. Memtables are frozen between batches. A frozen one holds no row above its last sequence, and
+ *     stays readable until a committed manifest covers it.
+ */
+import type { ByteReader, ByteWriter } from '../../codec/bytes.ts'
+import { corruption, invalidRequest, MetastoreError } from '../../codec/errors.ts'
+import type { Manifest, TableDescription } from '../../codec/manifest.ts'
+import { RowBatchBuilder, RowBatchReader } from '../../codec/row-batch.ts'
+import { formatUuid } from '../../codec/uuid.ts'
+import type { Memtable } from '../../shared/memtable.ts'
+import { Snapshot } from '../../shared/snapshot.ts'
+import { RequestLedger } from './request-ledger.ts'
+import { executeWrite } from './state-machine.ts'
+import type { TableCache } from './table-cache.ts'
+import { TableSet } from './table-set.ts'
+
+/** What a caller may try again after, when memtables wait for the bucket. */
+const RETRY_AFTER_MS = 250
+
+export interface NumberedMemtable {
+  id: number
+  memtable: Memtable
+}
+
+interface FrozenMemtable extends NumberedMemtable {
+  lastSequence: number
+}
+
+export interface DomainOptions {
+  /** Number of the domain. */
+  domain: number
+  /** Its uuid, 16 bytes. */
+  uuid: Uint8Array
+  clusterId: string
+  memtableBytesMax: number
+  tables: TableCache
+  /** A memtable that main has posted, or undefined when there is none now. */
+  takeMemtable: (domain: number) => NumberedMemtable | undefined
+  now: () => number
+  newId: (into: Uint8Array) => void
+  /** Told after the batch that filled a memtable was answered. */
+  onFrozen: (frozenId: number, lastSequence: number, activeId: number) => void
+}
+
+export class Domain {
+  readonly #options: DomainOptions
+  readonly #rows = new RowBatchBuilder()
+  readonly #batch = new RowBatchReader()
+  readonly #ledger = new RequestLedger()
+  readonly #tables: TableSet
+  #active: NumberedMemtable
+  /** Newest first. */
+  #frozen: FrozenMemtable[] = []
+  /** Newest first: the active one, then the frozen ones. */
+  #memtables: Memtable[]
+  #manifest: Manifest | null = null
+  #sequence = 0
+
+  /** @param active the first memtable, empty */
+  constructor(options: DomainOptions, active: NumberedMemtable) {
+    this.#options = options
+    this.#active = active
+    this.#memtables = [active.memtable]
+    this.#tables = new TableSet(options.tables)
+  }
+
+  get sequence(): number {
+    return this.#sequence
+  }
+
+  /** The newest state, uncommitted batches included. To be released at the end of the request. */
+  view(): Snapshot {
+    return new Snapshot(this.#memtables, this.#tables.newestFirst, this.#sequence)
+  }
+
+  /**
+   * Validates a write, inserts its rows above the visible sequence and appends its answer to `out`.
+   * @returns the batch to replicate, borrowed until the next write; undefined when nothing changes
+   * @throws MetastoreError when the write is refused; nothing is changed then
+   */
+  write(reader: ByteReader, out: ByteWriter): Uint8Array | undefined {
+    const rows = this.#rows.begin(this.#options.uuid, this.#sequence + 1)
+    const { now, newId } = this.#options
+    const view = this.view()
+    try {
+      executeWrite({ view, rows, now: now(), newId }, this.#ledger, reader, out)
+    } finally {
+      view.release()
+    }
+    if (rows.count === 0) return undefined
+    this.#makeRoom(rows.count, rows.keyBytes, rows.valueBytes)
+    const batch = rows.finish()
+    this.#insert(this.#batch.reset(batch))
+    return batch
+  }
+
+  /** To be called after a write was answered: rotates a memtable that has reached its size. */
+  rotateIfFull(): void {
+    if (this.#active.memtable.usedBytes >= this.#options.memtableBytesMax) this.#rotate()
+  }
+
+  /**
+   * Inserts a committed batch: recovery and followers.
+   * @returns false when there is no memtable to put it into yet
+   * @throws CORRUPTION when it is another domain's or does not follow the newest
+   */
+  apply(bytes: Uint8Array, start: number, end: number): boolean {
+    const batch = this.#batch.reset(bytes, start, end)
+    const { domain, sequence } = batch.header
+    if (sequence <= this.#sequence) return true
+    if (Buffer.compare(domain, this.#options.uuid) !== 0) {
+      throw corruption(`a batch of domain ${formatUuid(domain)} is in another one's log`)
+    }
+    if (sequence !== this.#sequence + 1) {
+      throw corruption(`batch ${sequence} does not follow ${this.#sequence}`)
+    }
+    const sizeBytes = end - start
+    if (!this.#active.memtable.hasRoomFor(batch.header.count, sizeBytes, 0) && !this.#rotate()) {
+      return false
+    }
+    this.#insert(batch)
+    this.rotateIfFull()
+    return true
+  }
+
+  /** After everything was applied. */
+  finishRecovery(): void {
+    const view = this.view()
+    this.#ledger.load(view)
+    view.release()
+  }
+
+  /** Rotates the memtable if it has rows. */
+  freeze(): void {
+    if (this.#active.memtable.rowCount > 0) this.#rotate()
+  }
+
+  /** The manifest that adds `tables`, newest first, to the present version. */
+  nextManifest(
+    edit: Pick<Manifest, 'epoch' | 'lastSequence' | 'lastIndex' | 'nextTableId' | 'createdAt'>,
+    tables: TableDescription[],
+  ): Manifest {
+    const parent = this.#manifest
+    return {
+      ...edit,
+      clusterId: this.#options.clusterId,
+      domain: formatUuid(this.#options.uuid),
+      version: parent === null ? 1 : parent.version + 1,
+      parent:
+        parent === null
+          ? null
+          : { domain: parent.domain, epoch: parent.epoch, version: parent.version },
+      tables: [...tables, ...(parent === null ? [] : parent.tables)],
+    }
+  }
+
+  /** Makes a committed manifest the version. @throws CORRUPTION when a table does not open */
+  install(manifest: Manifest): void {
+    this.#tables.replace(manifest.tables)
+    this.#manifest = manifest
+    this.#frozen = this.#frozen.filter(({ lastSequence }) => lastSequence > manifest.lastSequence)
+    this.#memtables = [this.#active.memtable, ...this.#frozen.map(({ memtable }) => memtable)]
+    // In recovery the manifest comes first and says where the log goes on.
+    if (this.#sequence < manifest.lastSequence) this.#sequence = manifest.lastSequence
+  }
+
+  close(): void {
+    this.#tables.replace([])
+  }
+
+  /** Invariant 2. @throws OVERLOADED or INVALID_REQUEST */
+  #makeRoom(rows: number, keyBytes: number, valueBytes: number): void {
+    if (this.#active.memtable.hasRoomFor(rows, keyBytes, valueBytes)) return
+    if (this.#active.memtable.rowCount === 0) throw tooLarge(rows, keyBytes + valueBytes)
+    if (!this.#rotate()) {
+      throw new MetastoreError(
+        'OVERLOADED',
+        `domain ${this.#options.domain}: ${this.#frozen.length} memtables wait for the bucket`,
+        { details: { retryAfterMs: RETRY_AFTER_MS } },
+      )
+    }
+    if (!this.#active.memtable.hasRoomFor(rows, keyBytes, valueBytes)) {
+      throw tooLarge(rows, keyBytes + valueBytes)
+    }
+  }
+
+  #insert(batch: RowBatchReader): void {
+    const { memtable } = this.#active
+    const { sequence } = batch.header
+    while (batch.next()) {
+      const inserted = memtable.insert(
+        batch.bytes,
+        batch.keyStart,
+        batch.keyLength,
+        sequence,
+        batch.isDelete,
+        batch.bytes,
+        batch.valueStart,
+        batch.valueLength,
+      )
+      // Room was made for the whole batch, so this cannot be; half a batch must not go on.
+      if (!inserted) throw new Error(`memtable ${this.#active.id} is full within a batch`)
+    }
+    this.#sequence = sequence
+  }
+
+  /** False when main has no memtable for us: too many wait for the bucket. */
+  #rotate(): boolean {
+    const next = this.#options.takeMemtable(this.#options.domain)
+    if (next === undefined) return false
+    const frozen = { ...this.#active, lastSequence: this.#sequence }
+    this.#frozen.unshift(frozen)
+    this.#active = next
+    this.#memtables = [next.memtable, ...this.#memtables]
+    this.#options.onFrozen(frozen.id, frozen.lastSequence, next.id)
+    return true
+  }
+}
+
+function tooLarge(rows: number, sizeBytes: number): MetastoreError {
+  return invalidRequest(
+    `the request makes ${rows} rows of ${sizeBytes} bytes, more than a memtable holds`,
+  )
+}

@@ -1,0 +1,216 @@
+/**
+ * A disk in memory that forgets. Writes reach the "page cache" at once and the platter when a sync
+ * completes; crash() gives the disk that a machine would find afterwards: of each write that no
+ * completed sync covers, any subset of its pages; of each creation, rename and removal that no
+ * completed directory sync covers, any subset. A disk that has crashed never calls back.
+ */
+import type { Done, LogFile, LogFiles } from '../../../src/main/log/log-files.ts'
+
+interface Write {
+  position: number
+  bytes: Uint8Array
+}
+
+class Inode {
+  cached: Uint8Array = new Uint8Array(0)
+  durable: Uint8Array = new Uint8Array(0)
+  unsynced: Write[] = []
+}
+
+type NameChange = (names: Map<string, Inode>) => void
+
+export class FakeDisk implements LogFiles {
+  /** Smaller than real ones, and than most records, so that records tear. */
+  readonly pageBytes: number
+  names: Map<string, Inode> = new Map()
+  durableNames: Map<string, Inode> = new Map()
+  nameChanges: NameChange[] = []
+  syncs = 0
+  writes = 0
+  openFiles = 0
+  isDead = false
+  /** Fails the operation that it returns an error for. */
+  fault: (operation: 'write' | 'sync', name: string) => Error | null = () => null
+
+  constructor(pageBytes = 64) {
+    this.pageBytes = pageBytes
+  }
+
+  async list(): Promise<string[]> {
+    return [...this.names.keys()]
+  }
+
+  async open(name: string): Promise<LogFile> {
+    await this.#turn()
+    let inode = this.names.get(name)
+    if (inode === undefined) {
+      const created = new Inode()
+      inode = created
+      this.#change(names => names.set(name, created))
+    }
+    this.openFiles++
+    return this.#file(name, inode)
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await this.#turn()
+    const inode = this.names.get(from)
+    if (inode === undefined) throw new Error(`no file ${from}`)
+    this.#change(names => {
+      names.delete(from)
+      names.set(to, inode)
+    })
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#turn()
+    this.#change(names => names.delete(name))
+  }
+
+  async syncDirectory(): Promise<void> {
+    const covered = this.nameChanges.length
+    await this.#turn()
+    for (const change of this.nameChanges.splice(0, covered)) change(this.durableNames)
+  }
+
+  /** What a new process finds when only the old one died: everything written. */
+  crashProcess(): FakeDisk {
+    this.isDead = true
+    const disk = new FakeDisk(this.pageBytes)
+    const copies = new Map<Inode, Inode>()
+    const copyOf = (inode: Inode): Inode => {
+      const copy =
+        copies.get(inode) ??
+        Object.assign(new Inode(), {
+          cached: inode.cached.slice(),
+          durable: inode.durable.slice(),
+          unsynced: [...inode.unsynced],
+        })
+      copies.set(inode, copy)
+      return copy
+    }
+    for (const [name, inode] of this.names) disk.names.set(name, copyOf(inode))
+    for (const [name, inode] of this.durableNames) disk.durableNames.set(name, copyOf(inode))
+    // Whatever changes were pending: they lead from the durable names to the present ones.
+    const names = new Map(disk.names)
+    disk.nameChanges = [
+      target => {
+        target.clear()
+        for (const [name, inode] of names) target.set(name, inode)
+      },
+    ]
+    return disk
+  }
+
+  /** What is found after a power cut; `keep` decides page by page and name by name. */
+  crashPower(keep: () => boolean): FakeDisk {
+    this.isDead = true
+    const disk = new FakeDisk(this.pageBytes)
+    const names = new Map(this.durableNames)
+    for (const change of this.nameChanges) if (keep()) change(names)
+    for (const [name, inode] of names) {
+      const found = new Inode()
+      let bytes: Uint8Array = inode.durable.slice()
+      for (const write of inode.unsynced) bytes = this.#keepPages(bytes, write, keep)
+      found.cached = bytes
+      found.durable = bytes.slice()
+      disk.names.set(name, found)
+      disk.durableNames.set(name, found)
+    }
+    return disk
+  }
+
+  bytesOf(name: string): Uint8Array {
+    const inode = this.names.get(name)
+    if (inode === undefined) throw new Error(`no file ${name}`)
+    return inode.cached
+  }
+
+  /** Puts a file on the disk, durable. */
+  place(name: string, bytes: Uint8Array): void {
+    const inode = new Inode()
+    inode.cached = bytes.slice()
+    inode.durable = bytes.slice()
+    this.names.set(name, inode)
+    this.durableNames.set(name, inode)
+  }
+
+  #keepPages(bytes: Uint8Array, write: Write, keep: () => boolean): Uint8Array {
+    let result = bytes
+    const end = write.position + write.bytes.length
+    for (let at = write.position; at < end; ) {
+      const pageEnd = Math.min(end, at - (at % this.pageBytes) + this.pageBytes)
+      if (keep()) {
+        const part = write.bytes.subarray(at - write.position, pageEnd - write.position)
+        result = put(result, at, part)
+      }
+      at = pageEnd
+    }
+    return result
+  }
+
+  #change(change: NameChange): void {
+    change(this.names)
+    this.nameChanges.push(change)
+  }
+
+  async #turn(): Promise<void> {
+    await new Promise(resolve => setImmediate(resolve))
+    // A dead disk never answers; the promise is simply dropped.
+    if (this.isDead) await new Promise(() => {})
+  }
+
+  #later(done: Done, error: Error | null, effect: () => void): void {
+    setImmediate(() => {
+      if (this.isDead) return
+      if (error === null) effect()
+      done(error)
+    })
+  }
+
+  #file(name: string, inode: Inode): LogFile {
+    const read = (into: Uint8Array, position: number): number => {
+      const part = inode.cached.subarray(position, position + into.length)
+      into.set(part)
+      return part.length
+    }
+    return {
+      sizeBytes: inode.cached.length,
+      write: (bytes, length, position, done) => {
+        this.writes++
+        const error = this.fault('write', name)
+        if (error === null) {
+          const copy = bytes.slice(0, length)
+          inode.cached = put(inode.cached, position, copy)
+          inode.unsynced.push({ position, bytes: copy })
+        }
+        this.#later(done, error, () => {})
+      },
+      sync: done => {
+        this.syncs++
+        const covered = inode.unsynced.length
+        this.#later(done, this.fault('sync', name), () => {
+          for (const write of inode.unsynced.splice(0, covered)) {
+            inode.durable = put(inode.durable, write.position, write.bytes)
+          }
+        })
+      },
+      read: async (into, position) => read(into, position),
+      readSync: read,
+      close: async () => {
+        this.openFiles--
+      },
+    }
+  }
+}
+
+function put(bytes: Uint8Array, position: number, part: Uint8Array): Uint8Array {
+  const end = position + part.length
+  let result = bytes
+  if (end > bytes.length) {
+    result = new Uint8Array(end)
+    result.set(bytes)
+  }
+  result.set(part, position)
+  return result
+}
