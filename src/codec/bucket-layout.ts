@@ -8,6 +8,7 @@
  *   domain/{domain}/table/{epoch}-{id}.sst
  */
 import type { ManifestName, TableDescription } from './manifest.ts'
+import { isUuid } from './uuid.ts'
 
 export const CLUSTER_PREFIX = 'cluster/'
 
@@ -21,8 +22,8 @@ export function clusterKey(clusterId: string): string {
 
 /** The cluster id in a key that clusterKey() made. */
 export function clusterIdOf(key: string): string | undefined {
-  const match = /^cluster\/([0-9a-f-]{36})\/cluster\.json$/.exec(key)
-  return match === null ? undefined : match[1]
+  const id = /^cluster\/([^/]+)\/cluster\.json$/.exec(key)?.[1]
+  return isUuid(id) ? id : undefined
 }
 
 export function manifestKey({ domain, epoch, version }: ManifestName): string {

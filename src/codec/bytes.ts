@@ -63,6 +63,8 @@ export class ByteWriter {
   }
 
   varint(value: number): this {
+    // Written, it could not be read again.
+    if (value > Number.MAX_SAFE_INTEGER) throw new RangeError(`${value} is past 2^53 - 1`)
     this.reserve(8)
     const { bytes } = this
     let at = this.length

@@ -4,7 +4,7 @@
  * whose commit is what makes it count. Little-endian; the last 8 bytes are the XXH64 of the rest.
  */
 import { ByteReader, ByteWriter, putU32 } from './bytes.ts'
-import { corruption } from './errors.ts'
+import { type CorruptionPlace, corruption, MetastoreError } from './errors.ts'
 import { xxh64 } from './hash.ts'
 import { formatUuid, UUID_BYTES, uuidBytes } from './uuid.ts'
 
@@ -90,7 +90,16 @@ export function decodeManifest(bytes: Uint8Array, file: string): Manifest {
       offset: Math.max(0, end),
     })
   }
-  const reader = new ByteReader(bytes, file, 0, end)
+  try {
+    return readManifest(new ByteReader(bytes, file, 0, end), file)
+  } catch (error) {
+    if (!(error instanceof MetastoreError)) throw error
+    const { offset } = (error.details ?? {}) as CorruptionPlace
+    throw corruption(error.message, offset === undefined ? { file } : { file, offset })
+  }
+}
+
+function readManifest(reader: ByteReader, file: string): Manifest {
   if (reader.u32() !== MANIFEST_MAGIC) throw corruption(`${file} is not a manifest`, { file })
   const format = reader.u16()
   if (format !== MANIFEST_VERSION) {
@@ -101,7 +110,7 @@ export function decodeManifest(bytes: Uint8Array, file: string): Manifest {
     domain: formatUuid(reader.raw(UUID_BYTES)),
     epoch: reader.varint(),
     version: reader.varint(),
-    parent: reader.u8() === 0 ? null : getName(reader),
+    parent: getFlag(reader) ? getName(reader) : null,
     lastSequence: reader.varint(),
     lastIndex: reader.varint(),
     nextTableId: reader.varint(),
@@ -111,6 +120,12 @@ export function decodeManifest(bytes: Uint8Array, file: string): Manifest {
   for (let left = reader.varint(); left > 0; left--) manifest.tables.push(getTable(reader))
   reader.expectEnd()
   return manifest
+}
+
+function getFlag(reader: ByteReader): boolean {
+  const flag = reader.u8()
+  if (flag > 1) throw corruption(`a flag is ${flag}`, { offset: reader.position - 1 })
+  return flag === 1
 }
 
 function getName(reader: ByteReader): ManifestName {

@@ -16,9 +16,7 @@ export const ROW_BATCH_VERSION = 1
 /** These values are on disk and never change. */
 export const ROW_OPERATION = { put: 0, delete: 1 } as const
 
-const SEQUENCE_AT = 1 + UUID_BYTES
-const COUNT_AT: number = SEQUENCE_AT + 8
-const HEADER_BYTES: number = COUNT_AT + 4
+const COUNT_AT: number = 1 + UUID_BYTES + 8
 
 /** Builds one batch after another in the same memory. */
 export class RowBatchBuilder {
@@ -108,7 +106,7 @@ export class RowBatchReader {
   }
 }
 
-/** The sequence of an encoded batch. */
+/** The sequence of an encoded batch. @throws CORRUPTION when its header does not decode */
 export function batchSequence(bytes: Uint8Array): number {
-  return new ByteReader(bytes, 'row batch', SEQUENCE_AT, HEADER_BYTES).u64()
+  return readBatchHeader(new ByteReader(bytes, 'row batch')).sequence
 }

@@ -172,7 +172,9 @@ function readCompaction(reader: ByteReader): CompactionRow {
 
 function getRange(reader: ByteReader): RowRange {
   const baseOffset = reader.varint()
-  return { baseOffset, lastOffset: baseOffset + reader.varint() }
+  const lastOffset = baseOffset + reader.varint()
+  if (!Number.isSafeInteger(lastOffset)) throw corruption(`a range from ${baseOffset} is too long`)
+  return { baseOffset, lastOffset }
 }
 
 export function encodeObject(out: ByteWriter, row: ObjectRow): Uint8Array {

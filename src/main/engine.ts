@@ -152,30 +152,39 @@ export class Engine {
       recovered,
     )
     this.#recovered = undefined
-    this.#takeOver(this.#disk)
+    const log = this.#takeOver(this.#disk)
+    // The new term names what is put into the bucket from now on: it must not come a second time.
+    await this.#disk.drained()
+    this.#startFlushing(log)
     const tookMs = Math.round(performance.now() - startedAt)
     logger.info({ clusterId: this.cluster.clusterId, appliedBytes, tookMs }, 'recovered')
   }
 
   /** From here on, what the log commits is what counts. */
-  #takeOver(disk: DiskLog): void {
-    const { options, domains } = this
+  #takeOver(disk: DiskLog): ReplicatedLog {
+    const { domains } = this
     const lastIndex = new Map(disk.groups().map(state => [state.group, state.lastIndex]))
     const log = new SoloLog(disk, domains.length, (group, index) => domains[group].onCommit(index))
     this.#log = log
-    this.#flushers = domains.map(domain => {
-      domain.begin(log, lastIndex.get(domain.number) ?? 0)
-      return new Flusher({
-        domain,
-        log,
-        io: this.#io,
-        compression: options.compression,
-        cacheDirectory: this.#dataDir.cacheDirectory,
-        logger: options.logger,
-        now: Date.now,
-        random: Math.random,
-      })
-    })
+    for (const domain of domains) domain.begin(log, lastIndex.get(domain.number) ?? 0)
+    return log
+  }
+
+  #startFlushing(log: ReplicatedLog): void {
+    const { options } = this
+    this.#flushers = this.domains.map(
+      domain =>
+        new Flusher({
+          domain,
+          log,
+          io: this.#io,
+          compression: options.compression,
+          cacheDirectory: this.#dataDir.cacheDirectory,
+          logger: options.logger,
+          now: Date.now,
+          random: Math.random,
+        }),
+    )
     this.#flushTimer = setInterval(() => this.#flushAll(), options.flushIntervalMs)
     this.#flushTimer.unref()
   }
@@ -359,9 +368,8 @@ async function openCluster(
       const source = { sourceId: restoreFrom, clusterId, partitions, durability, logger }
       return restoreCluster(dataDir, io, { ...source, now: Date.now })
     }
-    const cluster = newCluster(clusterId, partitions ?? PARTITIONS_DEFAULT, Date.now())
-    await createCluster(dataDir, io, cluster)
-    return cluster
+    const wanted = newCluster(clusterId, partitions ?? PARTITIONS_DEFAULT, Date.now())
+    return createCluster(dataDir, io, wanted)
   }
   if (restoreFrom !== undefined) {
     throw conflict(`dataDir ${dataDir.path} already holds cluster ${known.clusterId}`)

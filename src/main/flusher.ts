@@ -1,12 +1,15 @@
 /**
  * Flushes one domain: frozen memtables become tables, one after the other, oldest first. The order
  * of steps is what makes a crash harmless: tables, then the manifest that names them, then its
- * commit, and only then is anything dropped; what is left of a failed attempt is unreferenced.
+ * commit, then its installation, and last the pointer in the bucket that says it was committed.
+ *
+ * Every step may fail and is tried again from where it stands: before the commit with new names,
+ * since nobody knows what a failed attempt has left in the bucket; after the commit only what is
+ * left to do. What a failed attempt has left is referred to by nothing.
  */
-
 import { committedKey, manifestKey } from '../codec/bucket-layout.ts'
 import { encodeCommitted } from '../codec/committed-pointer.ts'
-import { MetastoreError } from '../codec/errors.ts'
+import { conflict, MetastoreError } from '../codec/errors.ts'
 import {
   decodeManifest,
   type Manifest,
@@ -35,70 +38,108 @@ export interface FlusherOptions {
   random: () => number
 }
 
+interface Waiter {
+  sequence: number
+  resolve: () => void
+  reject: (error: Error) => void
+}
+
 export class Flusher {
   readonly #options: FlusherOptions
   readonly #queue: FrozenMemtable[] = []
   #running: Promise<void> | undefined
   #nextTableId: number
+  #nextVersion: number
+  /** Committed, and not yet the workers' version. */
+  #uninstalled: { manifest: Manifest; bytes: Uint8Array } | undefined
+  /** What the bucket's pointer names; null when this instance has not moved it yet. */
+  #announced: Manifest | null = null
   #isClosed = false
-  #wakeUp: (() => void) | undefined
-  #waiters: { sequence: number; resolve: () => void; reject: (error: Error) => void }[] = []
+  #wakeUp: () => void = () => {}
+  #waiters: Waiter[] = []
   /** Bytes of tables that went to the bucket. */
   flushedBytes = 0
 
   constructor(options: FlusherOptions) {
     this.#options = options
-    this.#nextTableId = options.domain.manifest?.nextTableId ?? 1
-    options.domain.onFrozen = frozen => this.#enqueue(frozen)
-    for (const frozen of options.domain.frozen) this.#enqueue(frozen)
+    const { domain } = options
+    this.#nextTableId = domain.manifest?.nextTableId ?? 1
+    this.#nextVersion = (domain.manifest?.version ?? 0) + 1
+    domain.onFrozen = frozen => this.#enqueue(frozen)
+    for (const frozen of domain.frozen) this.#enqueue(frozen)
+    // The instance before may have ended between a commit and moving the pointer.
+    if (domain.manifest !== null) this.#start()
   }
 
-  /** Flushes what is in memory now. @throws what the next attempt fails with; it is then retried */
+  /**
+   * Flushes what was written before the call; resolves when a restore would find it.
+   * @throws what the next attempt fails with; it is retried all the same
+   */
   async flush(): Promise<void> {
-    const { domain } = this.#options
-    await domain.manage(
-      REQUEST.freeze,
-      () => {},
-      () => undefined,
-    )
-    const last = this.#queue.at(-1)
-    if (last === undefined) return
-    await new Promise<void>((resolve, reject) => {
-      this.#waiters.push({ sequence: last.lastSequence, resolve, reject })
-    })
+    const target = await this.#freeze()
+    while (this.#announcedSequence < target) {
+      const last = this.#queue.at(-1)
+      // While memtables wait for the bucket there may be none to rotate to: then once more.
+      if (last === undefined && this.#isAnnounced) await this.#freeze()
+      else await this.#until(last?.lastSequence ?? 0)
+    }
   }
 
   /** Stops after the step under way; what is not flushed stays in the log. */
   async close(): Promise<void> {
     this.#isClosed = true
-    this.#wakeUp?.()
+    this.#wakeUp()
     await this.#running
-    this.#settle(waiter => waiter.reject(new MetastoreError('CLOSED', 'the metastore is closed')))
+    const closed = new MetastoreError('CLOSED', 'the metastore is closed')
+    this.#settle(waiter => waiter.reject(closed))
+  }
+
+  /** Up to where a restore finds everything. */
+  get #announcedSequence(): number {
+    return this.#announced?.lastSequence ?? 0
+  }
+
+  get #isAnnounced(): boolean {
+    return this.#announced === this.#options.domain.manifest
+  }
+
+  /** @returns the newest sequence */
+  #freeze(): Promise<number> {
+    const { domain } = this.#options
+    return domain.manage(
+      REQUEST.freeze,
+      () => {},
+      reader => reader.varint(),
+    )
+  }
+
+  #until(sequence: number): Promise<void> {
+    return new Promise((resolve, reject) => this.#waiters.push({ sequence, resolve, reject }))
   }
 
   #enqueue(frozen: FrozenMemtable): void {
     this.#queue.push(frozen)
-    this.#running ??= this.#run()
+    this.#start()
+  }
+
+  #start(): void {
+    if (!this.#isClosed) this.#running ??= this.#run()
   }
 
   async #run(): Promise<void> {
-    // Not in the turn of enqueue(), which has yet to note that this runs.
+    // Not in the turn of #start(), which has yet to note that this runs.
     await Promise.resolve()
     let failures = 0
-    while (this.#queue.length > 0 && !this.#isClosed) {
-      const [frozen] = this.#queue
+    while (!this.#isClosed && (this.#queue.length > 0 || !this.#isAnnounced)) {
       try {
-        await this.#flushOne(frozen)
+        await this.#advance()
         failures = 0
-        this.#queue.shift()
-        this.#settle(waiter => waiter.resolve(), frozen.lastSequence)
+        this.#settle(waiter => waiter.resolve(), this.#announcedSequence)
       } catch (error) {
         if (this.#isClosed) break
         const { domain, logger } = this.#options
-        logger.warn(
-          { domain: domain.number, failures, err: error },
-          'a flush failed, to be retried',
-        )
+        const details = { domain: domain.number, failures, err: error }
+        logger.warn(details, 'a flush failed and will be tried again')
         this.#settle(waiter => waiter.reject(error as Error))
         await this.#pause(failures++)
       }
@@ -107,32 +148,37 @@ export class Flusher {
     this.#running = undefined
   }
 
-  async #flushOne(frozen: FrozenMemtable): Promise<void> {
-    const { domain, io, log } = this.#options
-    await domain.committed(frozen.index)
-    if ((domain.manifest?.lastSequence ?? 0) < frozen.lastSequence) {
-      const tables = await this.#buildTables(frozen)
-      const bytes = await this.#nextManifest(frozen, tables)
-      const manifest = decodeManifest(bytes, 'next manifest')
-      const outcome = await io.run({ type: 'create', key: manifestKey(manifest), bytes })
-      if (outcome === 'exists') {
-        throw new MetastoreError('CONFLICT', `${manifestKey(manifest)} is already in the bucket`)
-      }
-      const index = log.propose(domain.number, ENTRY_KIND.manifest, bytes)
-      log.flush()
-      await domain.committed(index)
-      await domain.manage(
-        REQUEST.install,
-        out => out.raw(bytes),
-        () => undefined,
-      )
-      domain.installed(manifest)
-      this.flushedBytes += tables.reduce((sum, table) => sum + table.sizeBytes, 0)
+  async #advance(): Promise<void> {
+    const { domain } = this.#options
+    const frozen = this.#queue.at(0)
+    if (frozen !== undefined) {
+      if (this.#uninstalled === undefined) this.#uninstalled = await this.#commit(frozen)
+      await this.#install(this.#uninstalled)
+      this.#uninstalled = undefined
+      this.#queue.shift()
     }
-    await this.#announce(domain.manifest as Manifest)
+    if (domain.manifest !== null) await this.#announce(domain.manifest)
   }
 
-  async #buildTables(frozen: FrozenMemtable): Promise<TableDescription[]> {
+  /** Tables and manifest into the bucket, and the manifest's entry committed. */
+  async #commit(frozen: FrozenMemtable): Promise<{ manifest: Manifest; bytes: Uint8Array }> {
+    const { domain, io, log } = this.#options
+    await domain.committed(frozen.index)
+    const tables = await this.#buildTables(frozen)
+    const bytes = await this.#nextManifest(frozen, tables)
+    const manifest = decodeManifest(bytes, 'next manifest')
+    const key = manifestKey(manifest)
+    if ((await io.run({ type: 'create', key, bytes })) === 'exists') {
+      throw conflict(`${key} is already in the bucket`)
+    }
+    const index = log.propose(domain.number, ENTRY_KIND.manifest, bytes)
+    log.flush()
+    await domain.committed(index)
+    this.flushedBytes += tables.reduce((sum, table) => sum + table.sizeBytes, 0)
+    return { manifest, bytes }
+  }
+
+  #buildTables(frozen: FrozenMemtable): Promise<TableDescription[]> {
     const { domain, io, log, compression, cacheDirectory, now } = this.#options
     const firstTableId = this.#nextTableId
     this.#nextTableId += TABLE_IDS_AN_ATTEMPT
@@ -152,10 +198,12 @@ export class Flusher {
   /** The worker has the version, so it makes the manifest. */
   #nextManifest(frozen: FrozenMemtable, tables: TableDescription[]): Promise<Uint8Array> {
     const { domain, log, now } = this.#options
+    const version = this.#nextVersion++
     return domain.manage(
       REQUEST.manifest,
       out => {
-        out.varint(log.term(domain.number)).varint(frozen.lastSequence).varint(frozen.index)
+        out.varint(log.term(domain.number)).varint(version)
+        out.varint(frozen.lastSequence).varint(frozen.index)
         out.varint(this.#nextTableId).varint(now()).varint(tables.length)
         for (const table of tables) putTable(out, table)
       },
@@ -163,18 +211,28 @@ export class Flusher {
     )
   }
 
-  /** After the commit: the bucket says which manifest counts, and the log lets go. */
+  async #install({ manifest, bytes }: { manifest: Manifest; bytes: Uint8Array }): Promise<void> {
+    const { domain, io, cacheDirectory } = this.#options
+    // A file may have left the cache since it was written, above all before a second attempt.
+    await io.run({ type: 'fetchTables', tables: manifest.tables, cacheDirectory, force: false })
+    await domain.manage(
+      REQUEST.install,
+      out => out.raw(bytes),
+      () => undefined,
+    )
+    domain.installed(manifest)
+  }
+
+  /** The bucket says which manifest counts, and the log lets go of what it covers. */
   async #announce(manifest: Manifest): Promise<void> {
     const { domain, io, log } = this.#options
     const bytes = encodeCommitted(manifest)
     await io.run({ type: 'overwrite', key: committedKey(manifest.domain), bytes })
+    this.#announced = manifest
     log.cut(domain.number, manifest.lastIndex)
   }
 
-  #settle(
-    act: (waiter: { resolve: () => void; reject: (error: Error) => void }) => void,
-    upTo: number = Number.POSITIVE_INFINITY,
-  ): void {
+  #settle(act: (waiter: Waiter) => void, upTo: number = Number.POSITIVE_INFINITY): void {
     const due = this.#waiters.filter(({ sequence }) => sequence <= upTo)
     this.#waiters = this.#waiters.filter(({ sequence }) => sequence > upTo)
     for (const waiter of due) act(waiter)

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { MessageChannel } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { MetastoreError } from '../codec/errors.ts'
-import type { IoRequest, IoResults, IoTask, StoreAccess } from '../shared/io-tasks.ts'
+import type { IoAnswer, IoRequest, IoResults, IoTask, StoreAccess } from '../shared/io-tasks.ts'
 import type { ObjectStore } from '../shared/object-store.ts'
 import { memoryObjectStore } from './object-stores/memory-registry.ts'
 import { serveObjectStore } from './object-stores/serve-object-store.ts'
@@ -43,9 +43,12 @@ export class IoPool {
     try {
       const { signal } = this.#closing
       const transferList = served.access.type === 'port' ? [served.access.port] : []
-      return (await this.#pool.run(request, { signal, transferList })) as IoResults[T['type']]
+      const answer = (await this.#pool.run(request, { signal, transferList })) as IoAnswer
+      if ('value' in answer) return answer.value as IoResults[T['type']]
+      const { code, message, details } = answer.error
+      throw new MetastoreError(code, message, details === undefined ? {} : { details })
     } catch (error) {
-      throw this.#closing.signal.aborted ? closed() : revive(error)
+      throw this.#closing.signal.aborted ? closed() : error
     } finally {
       served.close()
     }
@@ -71,11 +74,4 @@ export class IoPool {
 
 function closed(): MetastoreError {
   return new MetastoreError('CLOSED', 'the metastore is closed')
-}
-
-/** Errors lose their class on the way between threads; their own fields stay. */
-function revive(error: unknown): unknown {
-  const { code, message, details } = error as Partial<MetastoreError>
-  if (error instanceof MetastoreError || code === undefined || message === undefined) return error
-  return new MetastoreError(code, message, details === undefined ? {} : { details })
 }

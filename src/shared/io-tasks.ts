@@ -1,5 +1,6 @@
 /** What main asks of the I/O pool: one piscina task each, structured-cloned both ways. */
 import type { MessagePort } from 'node:worker_threads'
+import type { ErrorCode } from '../codec/errors.ts'
 import type { TableDescription } from '../codec/manifest.ts'
 
 /** How an I/O thread reaches the bucket. */
@@ -44,6 +45,11 @@ export interface IoResults {
   /** Bytes fetched. */
   fetchTables: number
 }
+
+/** What a task comes back with; `details` is plain data. */
+export type IoAnswer =
+  | { value: unknown }
+  | { error: { code: ErrorCode; message: string; details: unknown } }
 
 export interface IoRequest {
   task: IoTask

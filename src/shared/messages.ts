@@ -10,8 +10,9 @@
  *   write     u8 has request id | [16 request id] | u8 write (writes/) | its arguments
  *   apply     a row batch (codec/row-batch.ts), committed: recovery and followers
  *   freeze    rotate the memtable if it has rows
- *   manifest  varint epoch | varint last sequence | varint last index | varint next table id |
- *             varint now | varint tables | table descriptions: make the next manifest
+ *   manifest  varint epoch | varint version | varint last sequence | varint last index |
+ *             varint next table id | varint now | varint tables | table descriptions: make the
+ *             next manifest
  *   install   a manifest, committed: make it the version, drop the memtables it covers
  *   recovered nothing: everything was applied
  *   stop      leave the loop

@@ -6,7 +6,7 @@ import { CLUSTER_PREFIX, clusterIdOf, tableKey } from '../codec/bucket-layout.ts
 import { corruption, MetastoreError } from '../codec/errors.ts'
 import { xxh64 } from '../codec/hash.ts'
 import type { TableDescription } from '../codec/manifest.ts'
-import type { IoRequest, IoTask, StoreAccess } from '../shared/io-tasks.ts'
+import type { IoAnswer, IoRequest, IoTask, StoreAccess } from '../shared/io-tasks.ts'
 import { Memtable } from '../shared/memtable.ts'
 import type { ObjectStore } from '../shared/object-store.ts'
 import { CacheFiles } from './io/cache-files.ts'
@@ -16,10 +16,16 @@ import { PortObjectStore } from './io/port-object-store.ts'
 import { withRetry } from './io/retry.ts'
 import { buildTables } from './io/table-writer.ts'
 
-export default async function runTask({ task, store, deadlineMs }: IoRequest): Promise<unknown> {
+export default async function runTask(request: IoRequest): Promise<IoAnswer> {
+  const { task, store, deadlineMs } = request
   const bucket = openStore(store)
   try {
-    return await run(task, bucket, deadlineMs)
+    return { value: await run(task, bucket, deadlineMs) }
+  } catch (error) {
+    // Errors that are cloned between threads lose their own fields.
+    if (!(error instanceof MetastoreError)) throw error
+    const { code, message, details } = error
+    return { error: { code, message, details } }
   } finally {
     if (bucket instanceof PortObjectStore) bucket.close()
   }
@@ -55,7 +61,7 @@ async function run(task: IoTask, bucket: ObjectStore, deadlineMs: number): Promi
   }
 }
 
-/** Cache file and object are written together; the cache may fail, the bucket may not. */
+/** Cache file and object are written together; the version that will name them needs both. */
 async function flushMemtable(
   task: Extract<IoTask, { type: 'buildTables' }>,
   bucket: ObjectStore,

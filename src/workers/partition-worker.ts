@@ -118,8 +118,11 @@ class PartitionWorker {
   #read(domain: Domain, number: number, call: number, reader: ByteReader): void {
     const out = beginRecord(this.#out, RESPONSE.answer, number, call).varint(domain.sequence)
     const view = domain.view()
-    answerRead(view, reader, out)
-    view.release()
+    try {
+      answerRead(view, reader, out)
+    } finally {
+      view.release()
+    }
     this.#respond()
   }
 
@@ -218,6 +221,7 @@ class PartitionWorker {
 function nextManifest(domain: Domain, reader: ByteReader): Uint8Array {
   const edit = {
     epoch: reader.varint(),
+    version: reader.varint(),
     lastSequence: reader.varint(),
     lastIndex: reader.varint(),
     nextTableId: reader.varint(),

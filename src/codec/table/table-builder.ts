@@ -25,7 +25,7 @@ import {
   TABLE_VALUE_BYTES_MAX,
   TABLE_VERSION,
 } from './table-format.ts'
-import { separatorOf, TableIndexBuilder } from './table-index.ts'
+import { separatorOf, TableIndexBuilder } from './table-index-builder.ts'
 import { encodeProperties, type TableProperties } from './table-properties.ts'
 import { TimestampBoundsBuilder } from './timestamp-bounds.ts'
 

@@ -3,7 +3,7 @@
  * (docs/table-format.md). A separator is at or after the last key of its block and before the first
  * key of the next one, or equal to both where the versions of one key go on in the next block.
  */
-import { ByteWriter, compareBytes, getU32 } from '../bytes.ts'
+import { compareBytes, getU32 } from '../bytes.ts'
 import { corruption } from '../errors.ts'
 import {
   BLOCK_RAW_BYTES_MAX,
@@ -13,54 +13,7 @@ import {
   INDEX_LINE_BYTES,
   TABLE_KEY_BYTES_MAX,
 } from './table-format.ts'
-
-/**
- * The shorter of `last` and the beginning of `next` that still tells the two apart; a view of one
- * of them. It is taken from `next`, not made by counting `last` up, because looking for the last
- * row before a key is the common search, and this keeps it within the first of the two blocks.
- */
-export function separatorOf(last: Uint8Array, next: Uint8Array): Uint8Array {
-  const length = sharedBytes(last, next) + 1
-  return length < last.length && length < next.length ? next.subarray(0, length) : last
-}
-
-export class TableIndexBuilder {
-  readonly #keys = new ByteWriter(4096)
-  readonly #keyEnds = new ByteWriter(1024)
-  readonly #storedSizes = new ByteWriter(1024)
-  readonly #rawSizes = new ByteWriter(1024)
-  readonly #rowCounts = new ByteWriter(1024)
-
-  get blockCount(): number {
-    return this.#keyEnds.length >>> 2
-  }
-
-  /** Size of the section that finish() would make. */
-  get sizeBytes(): number {
-    return INDEX_HEAD_BYTES + this.blockCount * INDEX_LINE_BYTES + this.#keys.length
-  }
-
-  /** Adds the next block; `separator` is copied. */
-  add(separator: Uint8Array, storedBytes: number, rawBytes: number, rowCount: number): void {
-    this.#keys.raw(separator)
-    this.#keyEnds.u32(this.#keys.length)
-    this.#storedSizes.u32(storedBytes)
-    this.#rawSizes.u32(rawBytes)
-    this.#rowCounts.u32(rowCount)
-  }
-
-  finish(): Uint8Array {
-    return new ByteWriter(this.sizeBytes)
-      .u32(this.blockCount)
-      .u32(this.#keys.length)
-      .raw(this.#keyEnds.view())
-      .raw(this.#storedSizes.view())
-      .raw(this.#rawSizes.view())
-      .raw(this.#rowCounts.view())
-      .raw(this.#keys.view())
-      .view()
-  }
-}
+import { sharedBytes } from './table-index-builder.ts'
 
 /** The index in memory: flat arrays, searched without allocating. */
 export class TableIndex {
@@ -231,13 +184,6 @@ function headOf(key: Uint8Array, at: number): number {
   let head = 0
   for (let i = at; i < at + 4; i++) head = head * 256 + (i < key.length ? key[i] : 0)
   return head
-}
-
-function sharedBytes(a: Uint8Array, b: Uint8Array): number {
-  const shortest = Math.min(a.length, b.length)
-  let shared = 0
-  while (shared < shortest && a[shared] === b[shared]) shared++
-  return shared
 }
 
 function readColumn(section: Uint8Array, at: number, count: number): Uint32Array {

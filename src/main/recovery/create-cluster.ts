@@ -19,11 +19,15 @@ export function newCluster(
   }
 }
 
-/** @throws CONFLICT when the bucket has a cluster of this id */
+/** @throws CONFLICT when the bucket has another cluster of this id */
 export async function claimCluster(io: IoPool, cluster: ClusterFile): Promise<void> {
   const key = clusterKey(cluster.clusterId)
-  const outcome = await io.run({ type: 'create', key, bytes: encodeCluster(cluster) })
+  const bytes = encodeCluster(cluster)
+  const outcome = await io.run({ type: 'create', key, bytes })
   if (outcome === 'exists') {
+    const present = await io.run({ type: 'read', key })
+    // The same to the byte: a creation of ours that broke off after this step.
+    if (present !== null && Buffer.compare(present, bytes) === 0) return
     throw conflict(
       `the bucket already has cluster ${cluster.clusterId}; if its dataDir is lost, ` +
         'Metastore.restore() makes a new cluster from it',
@@ -31,12 +35,22 @@ export async function claimCluster(io: IoPool, cluster: ClusterFile): Promise<vo
   }
 }
 
+/**
+ * Creates the cluster, or goes on with a creation of the same one that broke off.
+ * @returns what was created
+ */
 export async function createCluster(
   dataDir: DataDir,
   io: IoPool,
-  cluster: ClusterFile,
-): Promise<void> {
+  wanted: ClusterFile,
+): Promise<ClusterFile> {
+  const begun = await dataDir.readIntent()
+  const isSame =
+    begun?.clusterId === wanted.clusterId && begun.domains.length === wanted.domains.length
+  const cluster = isSame ? begun : wanted
   await dataDir.clear()
+  await dataDir.writeIntent(encodeCluster(cluster))
   await claimCluster(io, cluster)
-  await dataDir.writeCluster(encodeCluster(cluster))
+  await dataDir.finishIntent()
+  return cluster
 }

@@ -3,6 +3,7 @@
  *
  *   LOCK            held, by an advisory lock of the system, while a Metastore has it open
  *   cluster.json    written last at creation: its presence means that creation was finished
+ *   cluster.json.creating  what a creation under way is about to create
  *   log/            the Raft log (docs/log-format.md)
  *   cache/          copies of tables, under their names in the bucket
  */
@@ -14,6 +15,7 @@ import { conflict } from '../../codec/errors.ts'
 import { fsExtensions } from '../../shared/fs-extensions.ts'
 
 const CLUSTER_FILE = 'cluster.json'
+const INTENT_FILE = 'cluster.json.creating'
 
 export class DataDir {
   readonly path: string
@@ -55,18 +57,34 @@ export class DataDir {
     }
   }
 
-  /** Ends a creation: after this the directory is a cluster's, whatever happens. */
-  async writeCluster(bytes: Uint8Array): Promise<void> {
-    const path = join(this.path, CLUSTER_FILE)
-    const temporary = `${path}.new`
-    const file = await open(temporary, 'w')
+  /** What a creation that did not end was about to create; undefined when there is none. */
+  async readIntent(): Promise<ClusterFile | undefined> {
+    try {
+      const path = join(this.path, INTENT_FILE)
+      return decodeCluster(await readFile(path), path)
+    } catch (error) {
+      // Torn by a crash, it is as good as absent: nothing followed it.
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'ENOENT' || code === 'CORRUPTION') return undefined
+      throw error
+    }
+  }
+
+  /** Notes what is to be created, durably, before the bucket hears of it. */
+  async writeIntent(bytes: Uint8Array): Promise<void> {
+    const file = await open(join(this.path, INTENT_FILE), 'w')
     try {
       await file.writeFile(bytes)
       await file.sync()
     } finally {
       await file.close()
     }
-    await rename(temporary, path)
+    await syncDirectory(this.path)
+  }
+
+  /** Ends a creation: after this the directory is a cluster's, whatever happens. */
+  async finishIntent(): Promise<void> {
+    await rename(join(this.path, INTENT_FILE), join(this.path, CLUSTER_FILE))
     await syncDirectory(this.path)
   }
 

@@ -7,7 +7,7 @@
 import { clusterKey, committedKey, manifestKey } from '../../codec/bucket-layout.ts'
 import { type ClusterFile, decodeCluster, encodeCluster } from '../../codec/cluster-file.ts'
 import { decodeCommitted, encodeCommitted } from '../../codec/committed-pointer.ts'
-import { corruption, invalidRequest } from '../../codec/errors.ts'
+import { conflict, corruption, invalidRequest } from '../../codec/errors.ts'
 import { decodeManifest, encodeManifest, type Manifest } from '../../codec/manifest.ts'
 import type { IoPool } from '../io-pool.ts'
 import { DiskLog } from '../log/disk-log.ts'
@@ -42,13 +42,14 @@ export async function restoreCluster(
   const ancestors = await Promise.all(source.domains.map(uuid => readCommitted(io, uuid)))
   const cluster = newCluster(options.clusterId, source.domains.length, options.now())
   await dataDir.clear()
+  await dataDir.writeIntent(encodeCluster(cluster))
   await claimCluster(io, cluster)
   const manifests = ancestors.map((ancestor, i) =>
     ancestor === null ? null : adopt(ancestor, cluster, cluster.domains[i], options.now()),
   )
   for (const manifest of manifests) if (manifest !== null) await publish(io, manifest)
   await writeLog(dataDir, manifests, options)
-  await dataDir.writeCluster(encodeCluster(cluster))
+  await dataDir.finishIntent()
   for (const [domain, manifest] of manifests.entries()) {
     const { lastSequence = 0, createdAt = null } = ancestors[domain] ?? {}
     options.logger.info(
@@ -98,7 +99,10 @@ function adopt(ancestor: Manifest, cluster: ClusterFile, domain: string, now: nu
 
 async function publish(io: IoPool, manifest: Manifest): Promise<void> {
   const bytes = encodeManifest(manifest)
-  await io.run({ type: 'create', key: manifestKey(manifest), bytes })
+  const key = manifestKey(manifest)
+  if ((await io.run({ type: 'create', key, bytes })) === 'exists') {
+    throw conflict(`${key} is already in the bucket`)
+  }
   const pointer = encodeCommitted(manifest)
   await io.run({ type: 'overwrite', key: committedKey(manifest.domain), bytes: pointer })
 }

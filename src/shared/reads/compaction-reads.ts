@@ -30,7 +30,7 @@ function getRanges(reader: ByteReader): OffsetRange[] {
 /**
  * varint count | (20 topic partition | varint bound) each -> an answer each:
  * dirty ranges | removable ranges | varint dirty bytes | varint all bytes |
- * varint earliest + 1, 0 = null | varint epoch | varint start
+ * u8 has earliest | [varint earliest] | varint epoch | varint start
  */
 export const getCompactionInfo: Read<
   { tp: Uint8Array; tombstoneRemovalBound: number }[],
@@ -63,7 +63,8 @@ function putCompactionInfo(view: ReadView, tp: Uint8Array, bound: number, out: B
   putRanges(out, mergeAdjacent(tombstones.filter(range => range.cleanedAt <= bound)))
   const dirty = measureDirt(view, tp, partition, cleaned)
   out.varint(dirty.sizeBytes).varint(partition.sizeBytes)
-  out.varint(dirty.earliestTimestamp === null ? 0 : dirty.earliestTimestamp + 1)
+  if (dirty.earliestTimestamp === null) out.u8(0)
+  else out.u8(1).varint(dirty.earliestTimestamp)
   out.varint(partition.compactionEpoch).varint(partition.startOffset)
 }
 
@@ -72,12 +73,12 @@ function readCompactionInfo(reader: ByteReader): CompactionInfo {
   const removableTombstoneRanges = getRanges(reader)
   const dirtyBytes = reader.varint()
   const allBytes = reader.varint()
-  const earliest = reader.varint()
+  const earliest = reader.u8() === 0 ? null : reader.varint()
   return {
     dirtyRanges,
     removableTombstoneRanges,
     dirtyRatio: allBytes === 0 ? 0 : dirtyBytes / allBytes,
-    earliestDirtyTimestamp: earliest === 0 ? null : earliest - 1,
+    earliestDirtyTimestamp: earliest,
     epoch: reader.varint(),
     startOffset: reader.varint(),
   }

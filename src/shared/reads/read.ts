@@ -3,7 +3,7 @@
  * Both sides of a read stand in one file, and the part in the middle runs on the calling thread or
  * on the worker alike.
  */
-import type { ByteReader, ByteWriter } from '../../codec/bytes.ts'
+import { type ByteReader, type ByteWriter, toHex } from '../../codec/bytes.ts'
 import { corruption, MetastoreError } from '../../codec/errors.ts'
 import { getU32be, KeyBuilder, keyNumber, TP_BYTES } from '../../codec/keys.ts'
 import {
@@ -125,7 +125,7 @@ export function objectOf(view: ReadView, objectId: Uint8Array): ObjectRow {
   const value = view.get(key)
   if (value === undefined) {
     throw corruption(`object ${formatUuid(objectId)} has extents and no row`, {
-      key: formatUuid(objectId),
+      key: toHex(key),
     })
   }
   return decodeObject(key, value)

@@ -32,7 +32,7 @@ const NEW_PARTITION: Readonly<PartitionRow> = {
   extentCount: 0,
 }
 
-/** Answers varint count | (20 topic partition | varint next offset) each: the corrected ones. */
+/** Answers (20 topic partition | varint next offset) for each partition that was corrected. */
 export function addObjects(context: WriteContext, request: AddObjectsPart, out: ByteWriter): void {
   const changes = new ObjectChanges(context)
   const hashes = request.objects.map(object => contentHash(object, request.partitions))

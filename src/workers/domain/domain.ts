@@ -28,6 +28,12 @@ export interface NumberedMemtable {
   memtable: Memtable
 }
 
+/** What main says of the next manifest. */
+export type ManifestEdit = Pick<
+  Manifest,
+  'epoch' | 'version' | 'lastSequence' | 'lastIndex' | 'nextTableId' | 'createdAt'
+>
+
 interface FrozenMemtable extends NumberedMemtable {
   lastSequence: number
 }
@@ -142,16 +148,12 @@ export class Domain {
   }
 
   /** The manifest that adds `tables`, newest first, to the present version. */
-  nextManifest(
-    edit: Pick<Manifest, 'epoch' | 'lastSequence' | 'lastIndex' | 'nextTableId' | 'createdAt'>,
-    tables: TableDescription[],
-  ): Manifest {
+  nextManifest(edit: ManifestEdit, tables: TableDescription[]): Manifest {
     const parent = this.#manifest
     return {
       ...edit,
       clusterId: this.#options.clusterId,
       domain: formatUuid(this.#options.uuid),
-      version: parent === null ? 1 : parent.version + 1,
       parent:
         parent === null
           ? null

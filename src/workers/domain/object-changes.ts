@@ -1,5 +1,5 @@
 /** The object rows that one batch changes: read once, changed many times, written once. */
-import { conflict } from '../../codec/errors.ts'
+import { conflict, invalidRequest } from '../../codec/errors.ts'
 import { decodeObject, encodeObject, OBJECT_STATE, type ObjectRow } from '../../codec/rows.ts'
 import { formatUuid } from '../../codec/uuid.ts'
 import { objectOf } from '../../shared/reads/read.ts'
@@ -32,7 +32,11 @@ export class ObjectChanges {
     }
   }
 
+  /** @throws INVALID_REQUEST when the object's extents are too many bytes to count */
   set(id: Uint8Array, row: ObjectRow): void {
+    if (row.totalDataBytes > Number.MAX_SAFE_INTEGER) {
+      throw invalidRequest(`the extents of object ${formatUuid(id)} are more than 2^53 - 1 bytes`)
+    }
     this.#changed.set(idText(id), { id, row })
   }
 

@@ -10,6 +10,7 @@ import type { RowBatchBuilder } from '../../codec/row-batch.ts'
 import { decodeRemovedTopic, encodePartition, type PartitionRow } from '../../codec/rows.ts'
 import { formatUuid } from '../../codec/uuid.ts'
 import type { ReadView } from '../../shared/read-view.ts'
+import { describeTp } from '../../shared/reads/read.ts'
 
 /** How long a removed topic's marker keeps late writes out. */
 export const REMOVED_TOPIC_MS: number = 24 * 60 * 60 * 1000
@@ -27,7 +28,11 @@ export interface WriteContext {
 export const keys: KeyBuilder = new KeyBuilder()
 export const scratch: ByteWriter = new ByteWriter(1024)
 
+/** @throws CONFLICT when the partition's extents are too many bytes to count */
 export function putPartition(context: WriteContext, tp: Uint8Array, row: PartitionRow): void {
+  if (row.sizeBytes > Number.MAX_SAFE_INTEGER) {
+    throw conflict(`the extents of ${describeTp(tp)} would be more than 2^53 - 1 bytes`)
+  }
   context.rows.put(keys.partition(tp), encodePartition(scratch, row))
 }
 

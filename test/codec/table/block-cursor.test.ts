@@ -190,3 +190,19 @@ for (const [name, damage] of MALFORMED) {
     })
   })
 }
+
+test('a step back that does not meet the entry it came from is CORRUPTION', () => {
+  // The second restart points at the value of the first entry, whose bytes read as an entry that
+  // ends within the third one.
+  const block = Uint8Array.of(
+    ...[0, 0, 5, 1, 0, 0, 8, 1],
+    ...[0, 1, 1, 1, 107],
+    ...[0, 1, 1, 1, 109],
+    ...[0, 0, 0, 0, 4, 0, 0, 0, 2, 0, 0, 0],
+  )
+  const cursor = new BlockCursor()
+  cursor.reset(block, 'table.sst', 3)
+  assert.deepEqual([cursor.seekFirst(), cursor.next(), cursor.next()], [true, true, true])
+  assert.throws(() => cursor.prev(), { code: 'CORRUPTION', message: /restart within an entry/ })
+  assert.equal(cursor.valid, false)
+})

@@ -235,6 +235,30 @@ test('a missing section, or one that stands there twice, is CORRUPTION', () => {
   }
 })
 
+test('a byte that is in no part of the file is CORRUPTION', () => {
+  const { bytes } = build(ROWS, { blockBytes: 300 })
+  const directory = getU64(bytes, bytes.length - FOOTER_BYTES)
+  for (let i = 0; i < 5; i++) {
+    // One byte before section i, and all that follows moved on by one.
+    const start = getU64(bytes, directory + i * DIRECTORY_LINE_BYTES + 4)
+    const file = new ByteWriter()
+      .raw(bytes.subarray(0, start))
+      .u8(0)
+      .raw(bytes.subarray(start))
+      .take()
+    for (let line = i; line < 5; line++) {
+      const at = directory + 1 + line * DIRECTORY_LINE_BYTES + 4
+      putU64(file, at, getU64(file, at) + 1)
+    }
+    putU64(file, file.length - FOOTER_BYTES, directory + 1)
+    reseal(file)
+    assert.ok(
+      isCorrupt(() => open(file)),
+      `before section ${i}`,
+    )
+  }
+})
+
 test('a newer version is refused by name', () => {
   const bytes = build(ROWS).bytes.slice()
   putU32(bytes, bytes.length - FOOTER_BYTES + 12, 2)

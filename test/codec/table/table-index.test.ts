@@ -6,7 +6,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { compareBytes, toHex } from '../../../src/codec/bytes.ts'
-import { separatorOf, TableIndex, TableIndexBuilder } from '../../../src/codec/table/table-index.ts'
+import { TableIndex } from '../../../src/codec/table/table-index.ts'
+import { separatorOf, TableIndexBuilder } from '../../../src/codec/table/table-index-builder.ts'
 import { isCorrupt, keyArbitrary } from './table-rows.ts'
 
 test('a separator is at or after the last key, before the next one, and no longer than either', () => {
@@ -43,12 +44,14 @@ function indexOf(separators: readonly Uint8Array[]): Uint8Array {
 test('the search agrees with a linear one', () => {
   fc.assert(
     fc.property(
+      fc.constantFrom([], [0], [7, 7, 0, 255, 7, 7]),
       fc.array(keyArbitrary, { maxLength: 50 }),
       fc.array(keyArbitrary, { minLength: 1, maxLength: 20 }),
-      (keys, targets) => {
-        const separators = keys.sort(compareBytes)
+      (common, keys, targets) => {
+        const separators = keys.map(key => Uint8Array.from([...common, ...key])).sort(compareBytes)
         const index = new TableIndex(indexOf(separators))
-        for (const target of [...targets, ...keys]) {
+        const near = targets.map(key => Uint8Array.from([...common, ...key]))
+        for (const target of [...targets, ...near, ...separators, Uint8Array.from(common)]) {
           const found = separators.findIndex(key => compareBytes(key, target) >= 0)
           assert.equal(index.find(target), found < 0 ? keys.length : found, toHex(target))
         }
