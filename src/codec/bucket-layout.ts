@@ -1,6 +1,6 @@
 /**
- * Names in the bucket and in the local cache (docs/bucket-layout.md). Numbers are 20 digits wide, so
- * that the order of names is the order of numbers.
+ * Names in the bucket and in the local cache (docs/bucket-layout.md). Numbers are 20 digits wide,
+ * so that the order of names is the order of numbers.
  *
  *   cluster/{clusterId}/cluster.json
  *   domain/{domain}/manifest/{epoch}-{version}

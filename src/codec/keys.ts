@@ -137,7 +137,7 @@ export class KeyBuilder {
     return after(this.#request, id)
   }
 
-  /** What all rows of one type of one topic begin with; `topic` may be a topic partition's bytes. */
+  /** What all rows of a type of a topic begin with; `topic` may be a topic partition's bytes. */
   topicPrefix(type: number, topic: Uint8Array): Uint8Array {
     const prefix = this.#topicPrefix
     prefix[0] = type
@@ -200,7 +200,8 @@ export function prefixEnd(prefix: Uint8Array): Uint8Array | undefined {
   let length = prefix.length
   while (length > 0 && prefix[length - 1] === 0xff) length--
   if (length === 0) return undefined
-  const end = prefix.slice(0, length)
+  // Not slice(), which is a view where the prefix is a Buffer.
+  const end = new Uint8Array(prefix.subarray(0, length))
   end[length - 1]++
   return end
 }

@@ -31,7 +31,7 @@ const STOP_GRACE_MS = 5_000
  * Turns in which main looks for an answer that is due before it sleeps: being woken costs more than
  * most answers take.
  */
-const POLLED_TURNS = 32
+const POLLED_TURNS = 64
 /** Memtables of a domain at the start: the active one, and one to rotate to. */
 const FIRST_MEMTABLES = 2
 

@@ -75,7 +75,7 @@ export class Metastore implements AsyncDisposable {
   /**
    * Makes a new cluster, in an empty dataDir, from what another one has in the bucket: its newest
    * committed state. The source may be alive; neither disturbs the other.
-   * @throws INVALID_REQUEST when the bucket has no such cluster, details {clusterIds}: those it has;
+   * @throws INVALID_REQUEST when the bucket has no such cluster, details {clusterIds: those there};
    *   CONFLICT when dataDir is a cluster's already
    */
   static async restore(

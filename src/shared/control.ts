@@ -2,8 +2,8 @@
  * The control words: what every thread of one Metastore may look at without asking. One
  * SharedArrayBuffer, each word in a cache line of its own.
  *
- *   line 0          main's doorbell. Unit: rings. Writers: all workers, by Atomics.add (doorbell.ts).
- *                   Reader: main
+ *   line 0          main's doorbell. Unit: rings. Writers: all workers, by Atomics.add
+ *                   (doorbell.ts). Reader: main
  *   line 1 + w      doorbell of worker w. Writer: main. Reader: worker w
  *   then line d     visible sequence of domain d, a 64-bit word. Unit: batches. Writer: main, by
  *                   Atomics.store when the log reports a batch committed; that store publishes the

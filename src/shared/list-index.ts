@@ -8,8 +8,9 @@
  * the writer builds a new one, which it does when they are as many as those in it.
  *
  * At address A: { entries (publishing word: Atomics.store), room for entries, rows of the list when
- * it was built }, then entries of three words: the first two words of the key, the node. Writer: the memtable's. Readers: any; as
- * in skip-list.ts, what the array says is a hint, verified against the node before it is used.
+ * it was built }, then entries of three words: the first two words of the key, the node. Writer:
+ * the memtable's. Readers: any; as in skip-list.ts, what the array says is a hint, verified against
+ * the node before it is used.
  */
 import type { Arena } from './arena.ts'
 import type { SearchKey, SkipList } from './skip-list.ts'

@@ -120,7 +120,7 @@ export class MemtableCursor implements RowCursor {
     this.#node = node
   }
 
-  /** From a node that is the oldest version of its key, backward to a key that the snapshot sees. */
+  /** From a node that is its key's oldest version, backward to a key that the snapshot sees. */
   #settleBackward(from: number): void {
     let node = from
     while (this.#directoryNode !== 0) {

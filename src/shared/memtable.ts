@@ -55,6 +55,8 @@ export class Memtable {
   readonly #words: Uint32Array
   readonly #key = new SearchKey()
   readonly #prefix = new SearchKey(PREFIX_BYTES_MAX)
+  /** What the last promise of room may still need; an index leaves that much. Writer only. */
+  #promisedWords = 0
 
   /** Maps a memtable; zeroed memory is an empty one. */
   constructor(memory: SharedArrayBuffer) {
@@ -88,7 +90,9 @@ export class Memtable {
       nodeWordsMax(0, 0) + 2 + nodeWordsMax(PREFIX_BYTES_MAX, 0) + LIST.words + LEVELS_WORDS
     const tableGrowth = 4 * (this.#words[WORD.prefixes] + rows) + 2 * TABLE_SLOTS_MIN
     const needed = rows * perRow + tableGrowth + ((keyBytes + valueBytes) >>> 2)
-    return this.arena.freeWords >= needed
+    if (this.arena.freeWords < needed) return false
+    this.#promisedWords = needed
+    return true
   }
 
   /**
@@ -142,7 +146,8 @@ export class Memtable {
       const isLast = this.list.next(node) === 0
       if (isLast ? this.index.append(index, node) : rows < this.index.rowsAtBuild(index) * 2) return
     }
-    if (this.arena.freeWords < indexWords(rows) * 2) return
+    const wanted = indexWords(rows)
+    if (this.arena.freeWords < Math.max(wanted * 2, wanted + this.#promisedWords)) return
     Atomics.store(this.arena.atomics, record + LIST.index, this.index.build(head, rows))
   }
 

@@ -17,7 +17,7 @@ export class MergedScan implements RowScan {
   /** @param sources newest first; owned by the scan from now on */
   constructor(sources: readonly RowCursor[], prefix: Uint8Array) {
     this.#sources = sources
-    this.#prefix = prefix.slice()
+    this.#prefix = new Uint8Array(prefix)
   }
 
   get valid(): boolean {

@@ -1,6 +1,6 @@
 /**
  * What reads and the state machine see of a domain: rows at one snapshot, newest version only,
- * deletes left out. Snapshot (snapshot.ts) is the one over memtables and tables; tests bring others.
+ * deletes left out. Snapshot (snapshot.ts) is the one over memtables and tables.
  */
 export interface ReadView {
   /** The value of a row, or undefined. A view, good as long as the snapshot. */

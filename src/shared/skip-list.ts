@@ -249,7 +249,7 @@ export class SkipList {
     return words[node - LINK_WORDS]
   }
 
-  /** The last node whose key is less than `key`: that key's oldest version. 0 when there is none. */
+  /** The last node whose key is less than `key`: that key's oldest version. 0 when none is. */
   seekBefore(head: number, key: SearchKey): number {
     const words = this.#words
     const hint0 = key.words[0]

@@ -26,7 +26,7 @@ import { TableCache } from './domain/table-cache.ts'
 
 /** Records of one round: then the responses so far are published, and main works beside us. */
 const RECORDS_A_ROUND = 16
-/** Looks at an empty ring before sleeping: some 20 µs, where waking up costs twice that and more. */
+/** Looks at an empty ring before sleeping: some 20 µs; waking up costs twice that and more. */
 const SPINS = 2000
 /** How long to sleep when a ring is full or a memtable has to come: both end by themselves. */
 const PAUSE_MS = 1

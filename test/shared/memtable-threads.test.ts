@@ -20,9 +20,10 @@ const MEMORY_BYTES = 64 * 1024 * 1024
 /** The sequence's low word overflows in the middle of the run. */
 const FIRST_SEQUENCE: number = 2 ** 32 - BATCHES / 2
 const SEED = 20_240_607
-const DEADLINE_MS = 60_000
+const DEADLINE_MS = 30_000
 
-async function write(memtable: Memtable, control: Control): Promise<number> {
+/** @param signal aborted when nobody reads any more */
+async function write(memtable: Memtable, control: Control, signal: AbortSignal): Promise<number> {
   const generator = new RowGenerator(SEED, FIRST_SEQUENCE)
   let rows = 0
   for (let sequence = FIRST_SEQUENCE; sequence < FIRST_SEQUENCE + BATCHES; sequence++) {
@@ -36,7 +37,9 @@ async function write(memtable: Memtable, control: Control): Promise<number> {
     }
     // Now and then several batches become visible at once.
     if (sequence % 7 !== 0) control.advanceVisible(0, sequence)
-    while (sequence - control.visibleSequence(1) > LEAD_BATCHES) await setImmediate()
+    while (sequence - control.visibleSequence(1) > LEAD_BATCHES) {
+      await setImmediate(undefined, { signal })
+    }
   }
   control.advanceVisible(0, FIRST_SEQUENCE + BATCHES - 1)
   return rows
@@ -53,6 +56,7 @@ test('a reader sees exactly its snapshot while rows go in', async () => {
     firstSequence: FIRST_SEQUENCE,
     lastSequence: FIRST_SEQUENCE + BATCHES - 1,
   }
+  const stop = new AbortController()
   const reader = new Worker(new URL('./memtable-thread.js', import.meta.url), { workerData })
   const deadline = setTimeout(() => void reader.terminate(), DEADLINE_MS)
   const ended = once(reader, 'exit').then(() => {
@@ -61,7 +65,10 @@ test('a reader sees exactly its snapshot while rows go in', async () => {
   try {
     await Promise.race([once(reader, 'message'), ended])
     const answered = once(reader, 'message')
-    const [rows] = await Promise.race([Promise.all([write(memtable, control), answered]), ended])
+    const [rows] = await Promise.race([
+      Promise.all([write(memtable, control, stop.signal), answered]),
+      ended,
+    ])
     const [counts] = (await answered) as [{ snapshots: number; lookups: number; steps: number }]
     assert.ok(rows > 190_000, `${rows} rows`)
     assert.equal(memtable.rowCount, rows)
@@ -70,6 +77,7 @@ test('a reader sees exactly its snapshot while rows go in', async () => {
   } finally {
     clearTimeout(deadline)
     ended.catch(() => {})
+    stop.abort()
     await reader.terminate()
   }
 })

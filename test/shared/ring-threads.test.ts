@@ -15,7 +15,7 @@ import { BatchProducer, drainInto, RecordVerifier, type RingThreadData } from '.
 
 const RECORDS = 200_000
 const ROUNDS = 20_000
-const DEADLINE_MS = 60_000
+const DEADLINE_MS = 30_000
 
 class Peer {
   readonly control: Control = Control.create(1, 0)

@@ -138,7 +138,10 @@ describe('a ring', () => {
   test('is full when no whole record fits, and takes that record once there is room', () => {
     const { producer, consumer } = bothSides()
     const taken: Uint8Array[] = []
-    while (producer.push(bytesOf(12, taken.length))) taken.push(bytesOf(12, taken.length))
+    for (let next = bytesOf(12, 0); producer.push(next); next = bytesOf(12, taken.length)) {
+      taken.push(next)
+      assert.ok(taken.length <= CAPACITY / 16, 'a ring without an end')
+    }
     assert.equal(taken.length, CAPACITY / 16)
     const next = bytesOf(12, 999)
     assert.equal(producer.push(next), false)
@@ -162,7 +165,7 @@ describe('a ring', () => {
     while (!producer.push(record)) {
       producer.publish()
       assertSame(drainAll(consumer), [])
-      rounds++
+      assert.ok(++rounds < 100, 'a record that never fits')
     }
     assert.ok(rounds >= 2, `${rounds} rounds`)
     producer.publish()

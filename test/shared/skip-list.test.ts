@@ -8,7 +8,13 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { toHex } from '../../src/codec/bytes.ts'
 import { Arena } from '../../src/shared/arena.ts'
-import { headWords, MAX_HEIGHT, SearchKey, SkipList } from '../../src/shared/skip-list.ts'
+import {
+  headWords,
+  LINK_WORDS,
+  MAX_HEIGHT,
+  SearchKey,
+  SkipList,
+} from '../../src/shared/skip-list.ts'
 import { shuffled } from './random.ts'
 import { type Version, VersionsModel } from './versions.ts'
 
@@ -77,6 +83,33 @@ class OneList {
       if (i > 0) assert.equal(list.sameKey(nodes[i - 1], node), !isNewest)
     }
     assert.equal(list.last(HEAD), nodes.at(-1) ?? 0)
+    this.#verifyLevels(nodes)
+  }
+
+  /** Each level is part of the one below, in its order; each hint is the next key's first words. */
+  #verifyLevels(nodes: readonly number[]): void {
+    const { words } = this.arena
+    const places = new Map(nodes.map((node, i) => [node, i]))
+    let below: ReadonlySet<number> = new Set(nodes)
+    for (let level = 1; level <= words[HEAD]; level++) {
+      const own = new Set<number>()
+      let last = -1
+      for (let node = HEAD; ; ) {
+        const link = node - level * LINK_WORDS
+        const next = words[link]
+        if (next === 0) break
+        const place = places.get(next) ?? -1
+        assert.ok(place > last && below.has(next), `order of level ${level}`)
+        const length = this.list.keyLength(next)
+        const hints = [0, 1].map(i => (length > i * 4 ? this.list.keyWord(next, i) : 0))
+        assert.deepEqual([words[link + 1], words[link + 2]], hints, `hints of level ${level}`)
+        own.add(next)
+        last = place
+        node = next
+      }
+      assert.ok(own.size > 0)
+      below = own
+    }
   }
 
   verifySearches(key: Uint8Array, sequence: number): void {

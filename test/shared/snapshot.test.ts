@@ -157,12 +157,16 @@ describe('a snapshot', () => {
       verifyScans(kept, rows)
       snapshot.release()
       snapshot.release()
-      const [first, second] = [snapshot.cursor(prefix), snapshot.cursor(prefix)]
+      // More than were given back: each has cursors of its own.
+      const first = snapshot.cursor(prefix)
+      snapshot.cursor(prefix)
+      const second = snapshot.cursor(prefix)
       first.seekFirst()
       second.seekLast()
       const seen: string[] = []
       for (; first.valid && second.valid; first.next(), second.prev()) {
         seen.push(`${toHex(first.key())} ${toHex(second.key())}`)
+        assert.ok(seen.length <= rows.length, 'two scans share a cursor')
       }
       const reversed = [...rows].reverse()
       assert.deepEqual(

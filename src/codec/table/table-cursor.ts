@@ -15,7 +15,7 @@ export class TableCursor {
   #number: number = NO_NUMBER
 
   /**
-   * `blockOf` gives the raw bytes of a block, from a cache or by reader.readBlock; they must stay as
+   * `blockOf` gives a block's raw bytes, from a cache or by reader.readBlock; they must stay as
    * they are until it is asked for another or release() is called. What it throws passes through,
    * and the cursor then stands nowhere.
    */

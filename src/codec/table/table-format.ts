@@ -23,7 +23,7 @@ export const TABLE_BYTES_MAX: number = 2 ** 30
 export const BLOCK_BYTES_DEFAULT = 8192
 export const BLOCK_BYTES_MAX = 1048576
 
-/** Of every so many entries the first keeps its whole key, and its offset is in the block's tail. */
+/** Of so many entries the first keeps its whole key, and its offset is in the block's tail. */
 export const RESTART_INTERVAL_ROWS = 16
 
 /** The longest head of an entry: three varints of lengths and the sequence. */

@@ -177,7 +177,8 @@ export class DiskLog {
     const entries = this.#groups.ensure(group)
     if (index <= entries.cutIndex || index > entries.lastIndex + 1) {
       throw new RangeError(
-        `entry ${index} of group ${group} does not follow ${entries.cutIndex}..${entries.lastIndex}`,
+        `entry ${index} of group ${group} does not follow ` +
+          `${entries.cutIndex}..${entries.lastIndex}`,
       )
     }
     const writer = this.#writer

@@ -83,7 +83,8 @@ export class GroupTable implements RecoveryVisitor {
   #recoverEntry(index: GroupIndex, segment: Segment, record: LogRecord, offset: number): void {
     if (!index.canFollow(record.index)) {
       const file = segment.name
-      const message = `${file}: entry ${record.index} of group ${record.group} at ${offset} has a gap`
+      const entry = `entry ${record.index} of group ${record.group}`
+      const message = `${file}: ${entry} at ${offset} has a gap`
       throw corruption(message, { file, offset })
     }
     const sizeBytes = logRecordBytes(record.payloadBytes)

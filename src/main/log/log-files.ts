@@ -17,7 +17,7 @@ export interface LogFile {
   write(bytes: Uint8Array, length: number, position: number, done: Done): void
   /** Everything written before this call is on disk when `done` says so. */
   sync(done: Done): void
-  /** Fills `into` from `position`; resolves to the bytes read, fewer only at the end of the file. */
+  /** Fills `into` from `position`; resolves to the bytes read, fewer only at the file's end. */
   read(into: Uint8Array, position: number): Promise<number>
   readSync(into: Uint8Array, position: number): number
   close(): Promise<void>

@@ -36,7 +36,8 @@ export async function restoreCluster(
   const source = await readSource(io, options.sourceId)
   if (options.partitions !== undefined && options.partitions !== source.domains.length) {
     throw invalidRequest(
-      `partitions is ${options.partitions}; cluster ${source.clusterId} has ${source.domains.length}`,
+      `partitions is ${options.partitions}; cluster ${source.clusterId} has ` +
+        `${source.domains.length}`,
     )
   }
   const ancestors = await Promise.all(source.domains.map(uuid => readCommitted(io, uuid)))
@@ -66,7 +67,8 @@ async function readSource(io: IoPool, clusterId: string): Promise<ClusterFile> {
   if (bytes !== null) return decodeCluster(bytes, key)
   const present = await io.run({ type: 'listClusters' })
   throw invalidRequest(
-    `from.clusterId ${clusterId} is not in the bucket; it has ${present.join(', ') || 'no cluster'}`,
+    `from.clusterId ${clusterId} is not in the bucket; it has ` +
+      (present.join(', ') || 'no cluster'),
     { clusterIds: present },
   )
 }

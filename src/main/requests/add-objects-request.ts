@@ -66,15 +66,16 @@ function checkPartition({ routed, part: terms, extents }: NamedPartition<TermSta
   }
   const first = extents[0].baseOffset
   const last = extents[extents.length - 1].lastOffset
+  const lastStart = terms[terms.length - 1].startOffset
   if (terms[0].startOffset !== first) {
     throw invalidRequest(
-      `the first term of ${nameOf(routed)} starts at ${terms[0].startOffset}, its extents at ${first}`,
+      `the first term of ${nameOf(routed)} starts at ${terms[0].startOffset}, its extents ` +
+        `at ${first}`,
     )
   }
-  if (terms[terms.length - 1].startOffset > last) {
+  if (lastStart > last) {
     throw invalidRequest(
-      `the last term of ${nameOf(routed)} starts at ${terms[terms.length - 1].startOffset}, after ` +
-        `its last offset ${last}`,
+      `the last term of ${nameOf(routed)} starts at ${lastStart}, after its last offset ${last}`,
     )
   }
 }

@@ -1,4 +1,4 @@
-/** compactObjects and commitCompaction: the checks that need no state, and the request by domain. */
+/** compactObjects and commitCompaction: checks that need no state, and the request by domain. */
 import { invalidRequest } from '../../codec/errors.ts'
 import type { CompactionUpdate, NewObject, OffsetRange } from '../../shared/api.ts'
 import type { CompactObjectsPart, UpdatePartition } from '../../shared/writes/parts.ts'

@@ -149,8 +149,8 @@ function appendTerms(context: WriteContext, { tp, terms }: AddPartition, row: Pa
     }
     if (row.extentCount > 0 && first.startOffset <= startOffset) {
       throw conflict(
-        `term ${lastTerm} of ${describeTp(tp)} begins at ${startOffset}; a later one cannot begin ` +
-          `at ${first.startOffset}`,
+        `term ${lastTerm} of ${describeTp(tp)} begins at ${startOffset}; a later one cannot ` +
+          `begin at ${first.startOffset}`,
       )
     }
     // The term goes on: its old start stays.

@@ -1,4 +1,4 @@
-/** preregisterObjects: fresh random ids, one row each, so that a dead uploader's object is known. */
+/** preregisterObjects: fresh random ids, a row each, so that a dead uploader's object is known. */
 import type { ByteWriter } from '../../codec/bytes.ts'
 import { encodeObject, OBJECT_STATE, type ObjectRow } from '../../codec/rows.ts'
 import { UUID_BYTES } from '../../codec/uuid.ts'

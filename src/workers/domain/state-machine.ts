@@ -24,8 +24,8 @@ import { setStartOffset } from './truncation.ts'
 import type { WriteContext } from './write-context.ts'
 
 /**
- * Reads u8 has request id | [16 request id] | u8 kind | arguments, appends the rows to the context's
- * batch and the answer to `out`.
+ * Reads u8 has request id | [16 request id] | u8 kind | arguments, appends the rows to the
+ * context's batch and the answer to `out`.
  * @throws MetastoreError when the request is refused; the batch is then to be thrown away
  */
 export function executeWrite(

@@ -25,7 +25,7 @@ interface CachedBlock {
   isUsed: boolean
 }
 
-/** Eviction is by CLOCK (Corbató, 1968): near to least recently used, and a read costs one store. */
+/** Eviction is by CLOCK (Corbató, 1968): near to least recently used, for one store a read. */
 export class TableCache {
   readonly #directory: string
   readonly #bytesMax: number

@@ -1,0 +1,59 @@
+/** Tables made of one memtable, on this thread: the work of a flush without files. */
+import { KeyBuilder, putU32be, TP_BYTES } from '../src/codec/keys.ts'
+import { UUID_BYTES } from '../src/codec/uuid.ts'
+import { Memtable } from '../src/shared/memtable.ts'
+import { buildTables, type TableJob } from '../src/workers/io/table-writer.ts'
+import { Answers } from './answers.ts'
+import type { BenchContext } from './bench-context.ts'
+import { ROW_BYTES, recordKey } from './records.ts'
+import { ValueMaker } from './values.ts'
+
+const PARTITIONS = 64
+const MEMTABLE_ROW_BYTES = 400
+const COMPRESSIONS = ['lz4', 'none'] as const
+const KIND: Uint8Array = new TextEncoder().encode('bench')
+
+export async function buildBench(context: BenchContext, rows: number): Promise<void> {
+  const memtable = fill(rows)
+  for (const compression of COMPRESSIONS) {
+    const job: TableJob = {
+      domain: 'be9c4ba0-0000-4000-8000-000000000000',
+      epoch: 1,
+      firstTableId: 1,
+      lastSequence: rows,
+      compression,
+      createdAt: 0,
+    }
+    await context.measure({
+      workload: 'build-tables',
+      variant: `one thread, compression ${compression}`,
+      unit: 'rows',
+      operationBytes: ROW_BYTES,
+      run: () => {
+        const startedAt = performance.now()
+        const tables = Array.from(buildTables(memtable, job), ({ description }) => description)
+        const elapsedMs = performance.now() - startedAt
+        const answers = new Answers()
+        const builtRows = tables.reduce((sum, table) => sum + table.rows, 0)
+        answers.expect(builtRows, rows)
+        return { operations: rows, elapsedMs, answers }
+      },
+    })
+  }
+}
+
+function fill(rows: number): Memtable {
+  const memtable = new Memtable(new SharedArrayBuffer(rows * MEMTABLE_ROW_BYTES + 1024 * 1024))
+  const keys = new KeyBuilder()
+  const values = new ValueMaker()
+  const tp = new Uint8Array(TP_BYTES)
+  for (let row = 0; row < rows; row++) {
+    putU32be(tp, UUID_BYTES, row % PARTITIONS)
+    const key = keys.record(tp, KIND, recordKey(row))
+    const value = values.of(row)
+    if (!memtable.insert(key, 0, key.length, row + 1, false, value, 0, value.length)) {
+      throw new Error('the memtable is too small for the bench')
+    }
+  }
+  return memtable
+}

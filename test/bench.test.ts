@@ -1,0 +1,148 @@
+/**
+ * Goal: the benches keep working, and count only answers that are right. Method: the compiled
+ * program runs in its small mode; its figures are looked at for what was run and checked, never
+ * for how fast it was.
+ */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, before, suite, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { Answers } from '../bench/answers.ts'
+import { Latencies } from '../bench/latencies.ts'
+import { type Figure, measure } from '../bench/measure.ts'
+import type { SetUp } from '../bench/report.ts'
+import { temporaryDirectory } from './temporary-directory.ts'
+
+const PROGRAM = fileURLToPath(new URL('../bench/all.js', import.meta.url))
+/** Workloads of each bench, and how many cases each has. */
+const CASES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  memtable: { 'memtable-insert': 4, 'memtable-gets': 3, 'memtable-seeks': 3 },
+  commits: { commit: 6, put: 6 },
+  lookups: { 'lookup-memtable': 6, 'lookup-table': 6 },
+  flush: { 'build-tables': 2, load: 1, recover: 1, flush: 1 },
+}
+
+interface Results {
+  setUp: SetUp
+  figures: Figure[]
+}
+
+let directory: string
+
+async function run(args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const runs = join(directory, 'runs')
+  const child = spawn(process.execPath, [PROGRAM, '--directory', runs, ...args])
+  let [stdout, stderr] = ['', '']
+  child.stdout.on('data', (chunk: Buffer) => {
+    stdout += chunk.toString()
+  })
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString()
+  })
+  const [code] = (await once(child, 'close')) as [number]
+  return { code, stdout, stderr }
+}
+
+async function runForResults(args: string[]): Promise<Results & { stdout: string }> {
+  const jsonPath = join(directory, 'results.json')
+  const { code, stdout, stderr } = await run(['--small', '--json', jsonPath, ...args])
+  assert.equal(code, 0, stdout + stderr)
+  assert.equal(stderr, '')
+  return { ...(JSON.parse(readFileSync(jsonPath, 'utf8')) as Results), stdout }
+}
+
+function casesOf(figures: readonly Figure[]): Record<string, Record<string, number>> {
+  const cases: Record<string, Record<string, number>> = {}
+  for (const { bench, workload } of figures) {
+    cases[bench] ??= {}
+    cases[bench][workload] = (cases[bench][workload] ?? 0) + 1
+  }
+  return cases
+}
+
+suite('the bench program', () => {
+  before(async () => {
+    directory = await temporaryDirectory()
+  })
+
+  after(async () => {
+    await rm(directory, { recursive: true })
+  })
+
+  test('the small mode runs every case, checks answers and leaves nothing behind', async () => {
+    const { setUp, figures, stdout } = await runForResults([])
+    assert.ok(setUp.isSmall)
+    assert.equal(setUp.node, process.version)
+    assert.deepEqual(casesOf(figures), CASES)
+    assert.equal(new Set(figures.map(f => `${f.workload} ${f.variant}`)).size, figures.length)
+    for (const figure of figures) {
+      const { workload, variant, rounds, checked, hash, min, median, max } = figure
+      const name = `${workload} ${variant}`
+      assert.equal(rounds, 1, name)
+      assert.ok(checked > 0, name)
+      assert.match(hash, /^[0-9a-f]{8}$/, name)
+      assert.ok(min > 0 && min <= median && median <= max && Number.isFinite(max), name)
+      assert.ok(stdout.includes(`${variant} `), name)
+    }
+    assert.deepEqual(readdirSync(join(directory, 'runs')), [])
+  })
+
+  test('--only runs one bench, and both threads read the same from a memtable', async () => {
+    const { figures } = await runForResults(['--only', 'memtable', '--rounds', '2'])
+    assert.deepEqual(casesOf(figures), { memtable: CASES.memtable })
+    const isAlone = /owner$|owner idle$/
+    const alone = figures.filter(({ variant }) => isAlone.test(variant))
+    assert.equal(alone.length, 4)
+    assert.equal(new Set(alone.map(({ hash }) => hash)).size, 1)
+    for (const { rounds } of figures) assert.equal(rounds, 2)
+  })
+
+  test('an option that is wrong is named', async () => {
+    const unknown = await run(['--only', 'everything'])
+    assert.equal(unknown.code, 1)
+    assert.match(unknown.stderr, /--only must be one of memtable, .*, not 'everything'/)
+    const rounds = await run(['--rounds', '0'])
+    assert.match(rounds.stderr, /--rounds must be an integer from 1 to 100, not '0'/)
+  })
+})
+
+suite('a measurement', () => {
+  const common = { workload: 'w', variant: 'v', unit: 'things' }
+
+  test('a wrong answer ends it', async () => {
+    const run = (): never => {
+      new Answers().expect(1, 2)
+      throw new Error('not reached')
+    }
+    await assert.rejects(measure('b', 3, { ...common, run }), /a wrong answer: 1 instead of 2/)
+  })
+
+  test('rates are those of the rounds, whatever surrounds them', async () => {
+    const steps: string[] = []
+    const latencies = new Latencies()
+    for (const elapsedMs of [1, 2, 3]) latencies.record(elapsedMs)
+    const answers = new Answers()
+    answers.expect(7, 7)
+    const figure = await measure('b', 3, {
+      ...{ ...common, operationBytes: 1e6 },
+      prepare: round => void steps.push(`prepare ${round}`),
+      run: round => {
+        steps.push(`run ${round}`)
+        return { operations: 10, elapsedMs: [10, 100, 20][round], answers, latencies }
+      },
+      finish: round => void steps.push(`finish ${round}`),
+    })
+    const expected = [0, 1, 2].flatMap(i => [`prepare ${i}`, `run ${i}`, `finish ${i}`])
+    assert.deepEqual(steps, expected)
+    const { hash, ...numbers } = figure
+    assert.equal(hash, answers.hash.toString(16).padStart(8, '0'))
+    assert.deepEqual(numbers, {
+      ...{ ...common, bench: 'b', rounds: 3, median: 500, min: 100, max: 1000 },
+      ...{ medianMbPerSecond: 500, roundMs: 20, p50Us: 2000, p99Us: 3000, checked: 3 },
+    })
+  })
+})
