@@ -20,7 +20,7 @@ import { temporaryDirectory } from './temporary-directory.ts'
 const PROGRAM = fileURLToPath(new URL('../bench/all.js', import.meta.url))
 /** Workloads of each bench, and how many cases each has. */
 const CASES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
-  memtable: { 'memtable-insert': 4, 'memtable-gets': 3, 'memtable-seeks': 3 },
+  memtable: { 'memtable-insert': 6, 'memtable-gets': 3, 'memtable-seeks': 3 },
   commits: { commit: 6, put: 6 },
   lookups: { 'lookup-memtable': 6, 'lookup-table': 6 },
   flush: { 'build-tables': 2, load: 1, recover: 1, flush: 1 },

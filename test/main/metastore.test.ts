@@ -4,9 +4,10 @@
  */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { readdir, rm, writeFile } from 'node:fs/promises'
+import { readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import {
   type ErrorCode,
   Metastore,
@@ -22,6 +23,8 @@ import { temporaryDirectory } from '../temporary-directory.ts'
 
 const A: TopicPartition = { topicId: '11111111-1111-4111-8111-111111111111', partition: 0 }
 const B: TopicPartition = { topicId: '22222222-2222-4222-8222-222222222222', partition: 7 }
+
+type NewTerms = Parameters<Metastore['addObjects']>[0]['terms']
 
 let directory: string
 before(async () => {
@@ -134,6 +137,18 @@ describe('ownership', () => {
     await rm(join(given.dataDir, 'cluster.json'))
     const again = await Metastore.open(given)
     await assert.rejects(again.getOffsets(A), code('MISSING_PARTITION'))
+    await again.close()
+  })
+
+  test('a creation with an id of the caller goes on after the bucket has heard of it', async () => {
+    const given = options({ clusterId: randomUUID() })
+    await (await Metastore.open(given)).close()
+    const path = join(given.dataDir, 'cluster.json')
+    // As if the process had died between the bucket's cluster.json and its own.
+    await rename(path, `${path}.creating`)
+    const again = await Metastore.open(given)
+    assert.equal(again.clusterId, given.clusterId)
+    await add(again, A, 0, 9)
     await again.close()
   })
 
@@ -367,6 +382,65 @@ describe('the bucket', () => {
     await again.close()
   })
 
+  test('a manifest whose answer was lost does not stop the flushes after it', async () => {
+    const memory = new MemoryObjectStore()
+    const given = options({ objectStore: memory, partitions: 1 })
+    await (await Metastore.open(given)).close()
+    let losses = 1
+    const faulty = new FaultyObjectStore(memory, call => {
+      const isManifest = call.method === 'put' && call.key.includes('/manifest/')
+      return isManifest && losses-- > 0 ? 'errorAfter' : null
+    })
+    const store = await Metastore.open({ ...given, objectStore: faulty })
+    await add(store, A, 0, 9)
+    await store.flush()
+    await add(store, A, 10, 19)
+    await store.flush()
+    await store.close()
+    const target = { ...given, dataDir: join(directory, randomUUID()) }
+    const restored = await Metastore.restore({ ...target, from: { clusterId: store.clusterId } })
+    assert.equal((await restored.getOffsets(A)).nextOffset, 20)
+    await restored.close()
+  })
+
+  test('a commit that the pointer missed is announced by the next opening', async () => {
+    const memory = new MemoryObjectStore()
+    const given = options({ objectStore: memory, partitions: 1 })
+    await (await Metastore.open(given)).close()
+    const faulty = new FaultyObjectStore(memory, call =>
+      call.method === 'put' && call.key.endsWith('/committed') ? 'errorBefore' : null,
+    )
+    const store = await Metastore.open({ ...given, objectStore: faulty })
+    await add(store, A, 0, 9)
+    const flushed = assert.rejects(store.flush(), code('CLOSED'))
+    while ((await store.status()).partitions[0].flushedSequence === 0) await setTimeout(5)
+    await store.close()
+    await flushed
+    const again = await Metastore.open(given)
+    await again.flush()
+    const target = { ...given, dataDir: join(directory, randomUUID()) }
+    const restored = await Metastore.restore({ ...target, from: { clusterId: store.clusterId } })
+    assert.equal((await restored.getOffsets(A)).nextOffset, 10)
+    await Promise.all([again.close(), restored.close()])
+  })
+
+  test('sizes that cannot be counted are refused and change nothing', async () => {
+    const store = await Metastore.open(options())
+    const huge = { ...extent(A, 0, 9), sizeBytes: Number.MAX_SAFE_INTEGER }
+    const [one, two] = await store.preregisterObjects(A, 2)
+    const terms = (startOffset: number): NewTerms => [
+      { topicPartition: A, terms: [{ term: 1, startOffset }] },
+    ]
+    await store.addObjects({ objects: [object(one, huge)], terms: terms(0) })
+    const next = { ...extent(A, 10, 19), sizeBytes: 1 }
+    await assert.rejects(
+      store.addObjects({ objects: [object(two, next)], terms: terms(10) }),
+      code('CONFLICT', /2\^53/),
+    )
+    assert.deepEqual(await store.getOffsets(A), { startOffset: 0, nextOffset: 10 })
+    await store.close()
+  })
+
   test('flushing nothing writes nothing', async () => {
     const memory = new MemoryObjectStore()
     const store = await Metastore.open(options({ objectStore: memory }))
@@ -458,7 +532,7 @@ describe('the end', () => {
     await add(store, A, 0, 9)
     await store.flush()
     await store.close()
-    await new Promise(resolve => setTimeout(resolve, 50))
+    await setTimeout(50)
     assert.ok(countOf() <= before, process.getActiveResourcesInfo().join())
   })
 })
