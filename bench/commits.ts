@@ -17,11 +17,11 @@ interface Load {
   puts: number
 }
 
-/** As many calls as take about half a second. */
+/** As many calls as take about half a second to a second. */
 const LOADS: readonly Load[] = [
   { inFlight: 1, commits: 1000, puts: 1000 },
-  { inFlight: 64, commits: 8000, puts: 30_000 },
-  { inFlight: 1024, commits: 12_000, puts: 60_000 },
+  { inFlight: 64, commits: 5000, puts: 20_000 },
+  { inFlight: 1024, commits: 8000, puts: 40_000 },
 ]
 const DURABILITIES = ['fsync', 'os'] as const
 type Durability = (typeof DURABILITIES)[number]

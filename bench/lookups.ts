@@ -62,7 +62,7 @@ async function lookups(
     check(await store.findByOffset(query.topicPartition, query.offset), query, answers)
   }
   for (const { inFlight, count } of [
-    { inFlight: 1, count: sized(context, 20_000, 500) },
+    { inFlight: 1, count: sized(context, 5000, 500) },
     { inFlight: 64, count: sized(context, 60_000, 1000) },
   ]) {
     const queries = randomQueries(groups, count)

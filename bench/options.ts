@@ -15,7 +15,7 @@ export interface BenchOptions {
   directory: string
 }
 
-export const USAGE = `bench [options]
+export const USAGE: string = `bench [options]
   --only NAME       ${BENCHES.join(', ')}; default: all of them
   --small           a few thousand rows and one round: shows that it works, measures nothing
   --rounds N        default: 5

@@ -8,25 +8,25 @@ import { Random } from './random.ts'
 
 export const VALUE_BYTES = 100
 const RANDOM_BYTES = 48
-/** Random bytes are cut from here, so that making a value costs next to nothing. */
-const POOL_BYTES = 65_536
+/** Values are made beforehand, so that taking one costs next to nothing. */
+const VALUES = 4096
 
 export class ValueMaker {
-  readonly #pool: Uint8Array
-  readonly #value = new Uint8Array(VALUE_BYTES)
+  readonly #values: Uint8Array[]
 
   constructor() {
     const random = new Random(7)
-    this.#pool = Uint8Array.from({ length: POOL_BYTES + RANDOM_BYTES }, () => random.below(256))
+    this.#values = Array.from({ length: VALUES }, () => {
+      const value = new Uint8Array(VALUE_BYTES)
+      for (let i = 0; i < RANDOM_BYTES; i++) value[4 + i] = random.below(256)
+      return value
+    })
   }
 
   /** Borrowed until the next call. */
   of(row: number): Uint8Array {
-    const value = this.#value
-    const pool = this.#pool
-    const from = Math.imul(row, 0x9e3779b1) >>> 16
+    const value = this.#values[row % VALUES]
     putU32be(value, 0, row)
-    for (let i = 0; i < RANDOM_BYTES; i++) value[4 + i] = pool[from + i]
     return value
   }
 }
