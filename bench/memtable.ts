@@ -77,7 +77,7 @@ async function reads(
   memory: SharedArrayBuffer,
 ): Promise<void> {
   const { measure } = context
-  const readCount = rows / 2
+  const readCount = rows / 4
   const extraRows = rows / 10
   const memtable = reusedMemtable(memory)
   table.insert(memtable, insertOrder('random', rows, partitions), 1)

@@ -50,6 +50,8 @@ interface Waiting {
 
 export interface FrozenMemtable {
   id: number
+  /** When its first row came, or when it was recovered; milliseconds since the epoch. */
+  since: number
   memory: SharedArrayBuffer
   lastSequence: number
   /** No row of it is in a later entry. */
@@ -75,6 +77,8 @@ export class DomainHandle {
   readonly #scratch = new ByteWriter(4096)
   #memtables: MappedMemtable[] = []
   #nextMemtableId = 1
+  /** When the active memtable got its first row; undefined while it has none. */
+  #activeSince: number | undefined
   #visible = 0
   #committedIndex = 0
   #uncommittedBytes = 0
@@ -125,6 +129,11 @@ export class DomainHandle {
     return this.#frozen
   }
 
+  /** When the oldest row came that no committed manifest covers; undefined when there is none. */
+  get unflushedSince(): number | undefined {
+    return this.#frozen.at(0)?.since ?? this.#activeSince
+  }
+
   get memtableBytes(): number {
     return this.#memtables.reduce(
       (sum, { memtable }) => sum + (memtable.rowCount === 0 ? 0 : memtable.usedBytes),
@@ -169,6 +178,7 @@ export class DomainHandle {
     this.link.begin(REQUEST.apply, this.number, undefined).raw(batch)
     this.link.send(undefined)
     this.#visible = sequence
+    this.#activeSince ??= Date.now()
   }
 
   #send<T>(
@@ -246,6 +256,7 @@ export class DomainHandle {
     const index = this.#logged.propose(this.number, ENTRY_KIND.rows, batch)
     this.#proposals.push({ index, sequence, sizeBytes: batch.length })
     this.#uncommittedBytes += batch.length
+    this.#activeSince ??= Date.now()
     this.#waiting.push({ sequence, call, outcome })
   }
 
@@ -334,7 +345,9 @@ export class DomainHandle {
             new ByteWriter(8).u64(lastSequence).view(),
           )
         : indexOf(lastSequence)
-    const frozen = { id, memory: mapped.memtable.memory, lastSequence, index }
+    const since = this.#activeSince ?? Date.now()
+    this.#activeSince = undefined
+    const frozen = { id, since, memory: mapped.memtable.memory, lastSequence, index }
     this.#frozen.push(frozen)
     // In recovery the rows are committed whatever their number: they must find room.
     if (this.#frozen.length < FROZEN_MAX || indexOf !== undefined) this.#postMemtable()

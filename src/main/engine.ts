@@ -51,7 +51,6 @@ export class Engine {
   #log: ReplicatedLog | undefined
   #flushers: Flusher[] = []
   #flushTimer: NodeJS.Timeout | undefined
-  #lastFlushAt: number = Date.now()
   #failure: MetastoreError | undefined
   #closing: Promise<void> | undefined
   #isPumping = true
@@ -286,7 +285,6 @@ export class Engine {
 
   /** By the clock; what fails is logged and retried by the flushers. */
   #flushAll(): void {
-    this.#lastFlushAt = Date.now()
     for (const flusher of this.#flushers) {
       flusher.flush().catch((error: unknown) => {
         this.options.logger.debug({ err: error }, 'a flush by the clock did not succeed at once')
@@ -295,13 +293,12 @@ export class Engine {
   }
 
   status(): MetastoreStatus {
-    const hasUnflushed = this.domains.some(
-      domain => domain.visibleSequence > (domain.manifest?.lastSequence ?? 0),
-    )
+    const now = Date.now()
+    const ages = this.domains.map(domain => now - (domain.unflushedSince ?? now))
     return {
       clusterId: this.cluster.clusterId,
       nodeId: SOLO_NODE_ID,
-      recoveryPointMs: hasUnflushed ? Date.now() - this.#lastFlushAt : 0,
+      recoveryPointMs: Math.max(0, ...ages),
       partitions: this.domains.map(domain => ({
         partition: domain.number,
         role: 'leader' as const,

@@ -98,8 +98,10 @@ export class ObjectBuilder {
   #closeOpen(objectId: ObjectId, domain: number): void {
     const open = this.#open.get(domain)
     if (open === undefined) return
-    void open.then(id => {
+    const closeIfSame = (id: ObjectId): void => {
       if (id === objectId && this.#open.get(domain) === open) this.#open.delete(domain)
-    })
+    }
+    // A failure is told to whoever asked for the object.
+    open.then(closeIfSame, () => {})
   }
 }

@@ -95,8 +95,9 @@ export function checkOptions(options: MetastoreOptions): CheckedOptions {
   if (typeof options !== 'object' || options === null) {
     throw invalidRequest(`options must be an object, not ${show(options)}`)
   }
-  for (const name of Object.keys(options)) {
-    if (!KNOWN.has(name)) throw invalidRequest(`option ${name} is not known to this version`)
+  for (const [name, value] of Object.entries(options)) {
+    if (value !== undefined && !KNOWN.has(name))
+      throw invalidRequest(`option ${name} is not known to this version`)
   }
   if (typeof options.dataDir !== 'string' || options.dataDir === '') {
     throw invalidRequest(`dataDir must be a path, not ${show(options.dataDir)}`)

@@ -129,7 +129,10 @@ export interface WriteOptions {
 export interface MetastoreStatus {
   clusterId: string
   nodeId: number
-  /** Age of the oldest acknowledged write that a restore from the bucket would lose; 0 if none. */
+  /**
+   * Age of the oldest write that a restore from the bucket would lose, 0 if there is none. Writes
+   * that this instance recovered from its log count from its opening.
+   */
   recoveryPointMs: number
   partitions: PartitionStatus[]
 }

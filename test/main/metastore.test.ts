@@ -441,6 +441,17 @@ describe('the bucket', () => {
     await store.close()
   })
 
+  test('status() tells how old the oldest write is that a lost disk would lose', async () => {
+    const store = await Metastore.open(options())
+    assert.equal((await store.status()).recoveryPointMs, 0)
+    await add(store, A, 0, 9)
+    await setTimeout(30)
+    assert.ok((await store.status()).recoveryPointMs >= 25)
+    await store.flush()
+    assert.equal((await store.status()).recoveryPointMs, 0)
+    await store.close()
+  })
+
   test('flushing nothing writes nothing', async () => {
     const memory = new MemoryObjectStore()
     const store = await Metastore.open(options({ objectStore: memory }))
