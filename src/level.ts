@@ -1,6 +1,7 @@
 /**
  * `waymark/level`: an abstract-level database over the rows of one metastore partition, for generic
- * key-value use. Keys and values are bytes underneath; encodings are abstract-level's.
+ * key-value use. Keys and values are bytes underneath; encodings are abstract-level's. Iterators
+ * read ahead by pages, each as of when it is fetched: they are no snapshots.
  */
 import { join } from 'node:path'
 import { type AbstractDatabaseOptions, AbstractIterator, AbstractLevel } from 'abstract-level'
@@ -18,6 +19,25 @@ const FETCHED_ROWS_MAX = 1000
 /** Options of the metastore underneath; its dataDir is `{location}/data`. */
 export type WaymarkLevelOptions<K, V> = AbstractDatabaseOptions<K, V> &
   Partial<Omit<MetastoreOptions, 'dataDir' | 'partitions' | 'workers'>>
+
+/** Those of the options that are the metastore's; others are for abstract-level and its hooks. */
+const METASTORE_OPTIONS = [
+  'objectStore',
+  'durability',
+  'clusterId',
+  'logger',
+  'ioThreads',
+  'flushIntervalMs',
+  'memtableBytesMax',
+  'blockCacheBytesMax',
+  'compression',
+  'readPath',
+] as const satisfies (keyof MetastoreOptions)[]
+
+function metastoreOptions(options: Partial<MetastoreOptions>): Partial<MetastoreOptions> {
+  const own = METASTORE_OPTIONS.filter(name => options[name] !== undefined)
+  return Object.fromEntries(own.map(name => [name, options[name]]))
+}
 
 interface Range {
   gt?: Uint8Array
@@ -49,26 +69,12 @@ export class WaymarkLevel<K = string, V = string> extends AbstractLevel<Uint8Arr
    * the directory `{location}/bucket`.
    */
   constructor(location: string, options: WaymarkLevelOptions<K, V> = {}) {
-    const { keyEncoding, valueEncoding, passive, createIfMissing, errorIfExists, ...rest } =
-      options as WaymarkLevelOptions<K, V> & Record<string, unknown>
-    super(
-      {
-        encodings: { view: true },
-        seek: true,
-        createIfMissing: false,
-        errorIfExists: false,
-      },
-      {
-        ...(keyEncoding === undefined ? {} : { keyEncoding }),
-        ...(valueEncoding === undefined ? {} : { valueEncoding }),
-        ...(passive === undefined ? {} : { passive }),
-      } as AbstractDatabaseOptions<K, V>,
-    )
+    super({ encodings: { view: true }, seek: true, implicitSnapshots: false }, options)
     if (typeof location !== 'string' || location === '') {
       throw new TypeError("The first argument 'location' must be a non-empty string")
     }
     this.location = location
-    this.#options = rest as Partial<MetastoreOptions>
+    this.#options = metastoreOptions(options)
   }
 
   async _open(): Promise<void> {
