@@ -39,6 +39,11 @@ function metastoreOptions(options: Partial<MetastoreOptions>): Partial<Metastore
   return Object.fromEntries(own.map(name => [name, options[name]]))
 }
 
+function levelOptions<K, V>(options: WaymarkLevelOptions<K, V>): AbstractDatabaseOptions<K, V> {
+  const isOwn = (name: string): boolean => METASTORE_OPTIONS.some(own => own === name)
+  return Object.fromEntries(Object.entries(options).filter(([name]) => !isOwn(name)))
+}
+
 interface Range {
   gt?: Uint8Array
   gte?: Uint8Array
@@ -69,7 +74,10 @@ export class WaymarkLevel<K = string, V = string> extends AbstractLevel<Uint8Arr
    * the directory `{location}/bucket`.
    */
   constructor(location: string, options: WaymarkLevelOptions<K, V> = {}) {
-    super({ encodings: { view: true }, seek: true, implicitSnapshots: false }, options)
+    super(
+      { encodings: { view: true }, seek: true, implicitSnapshots: false },
+      levelOptions(options),
+    )
     if (typeof location !== 'string' || location === '') {
       throw new TypeError("The first argument 'location' must be a non-empty string")
     }
