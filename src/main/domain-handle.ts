@@ -173,6 +173,11 @@ export class DomainHandle {
     })
   }
 
+  /** @throws what this node failed with */
+  expectAlive(): void {
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
   /** Recovery: hands a committed batch to the worker. */
   apply(sequence: number, batch: Uint8Array): void {
     this.link.begin(REQUEST.apply, this.number, undefined).raw(batch)

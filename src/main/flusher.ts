@@ -150,6 +150,8 @@ export class Flusher {
 
   async #advance(): Promise<void> {
     const { domain } = this.#options
+    // A node that cannot commit has nothing to put into the bucket.
+    domain.expectAlive()
     const frozen = this.#queue.at(0)
     if (frozen !== undefined) {
       if (this.#uninstalled === undefined) this.#uninstalled = await this.#commit(frozen)

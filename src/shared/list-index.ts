@@ -98,7 +98,7 @@ export class ListIndex {
     if (node !== 0) {
       for (let steps = 0; steps < STEPS_MAX; steps++) {
         const next = list.next(node)
-        if (next === 0 || list.isNextPast(node, key) || list.compare(next, key) >= 0) {
+        if (next === 0 || list.compare(next, key) >= 0) {
           return node === head ? 0 : node
         }
         node = next

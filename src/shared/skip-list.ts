@@ -32,10 +32,9 @@
  *
  * Hints are the first two key words of the next node: a search that a hint tells that the next node
  * is past its target need not touch that node, which saves about half of its cache misses.
- *  5. A hint is at most the key of the nearest node ahead that was linked before the link's last
- *     change. The writer stores link, first hint word, second hint word, in this order, and only
- *     ever makes the next node a smaller one; so whatever mixture a reader meets belongs to a node
- *     above its snapshot, and a search that a hint stops has missed nothing that it may see.
+ *  5. The writer stores link, first hint word, second hint word, in this order. A reader that stops
+ *     because of both words looks at the link once more: unchanged, the words are of one hint, that
+ *     of the next node or of a later one, and nothing that the snapshot may see lies before.
  *  6. A hint never moves a search forward: nodes to stand on are compared themselves.
  */
 import type { Arena } from './arena.ts'
@@ -159,15 +158,6 @@ export class SkipList {
     return this.#words[node - LINK_WORDS]
   }
 
-  /** Whether the hint beside a node's lowest link says that the node after it is past the key. */
-  isNextPast(node: number, key: SearchKey): boolean {
-    const words = this.#words
-    const word = words[node - LINK_WORDS + 1]
-    return (
-      word > key.words[0] || (word === key.words[0] && words[node - LINK_WORDS + 2] > key.words[1])
-    )
-  }
-
   /** Order of a node's key against the search key: negative, 0 or positive. */
   compare(node: number, key: SearchKey): number {
     const words = this.#words
@@ -235,18 +225,25 @@ export class SkipList {
     const hint0 = key.words[0]
     const hint1 = key.words[1]
     let node = head
+    let next = 0
     for (let at = words[head] * LINK_WORDS; at > 0; at -= LINK_WORDS) {
       for (;;) {
         const link = node - at
-        const next = words[link]
+        next = words[link]
         if (next === 0) break
         const a = words[link + 1]
-        if (a > hint0 || (a === hint0 && words[link + 2] > hint1)) break
+        if (a > hint0) break
+        if (a === hint0 && words[link + 2] > hint1) {
+          // Two words of two hints mean nothing; the link, stored before them, tells.
+          if (words[link] === next) break
+          continue
+        }
         if (!this.isBefore(next, key, sequence)) break
         node = next
       }
     }
-    return words[node - LINK_WORDS]
+    // Not read again: a newer node may stand there by now.
+    return next
   }
 
   /** The last node whose key is less than `key`: that key's oldest version. 0 when none is. */
@@ -261,7 +258,12 @@ export class SkipList {
         const next = words[link]
         if (next === 0) break
         const a = words[link + 1]
-        if (a > hint0 || (a === hint0 && words[link + 2] > hint1)) break
+        if (a > hint0) break
+        if (a === hint0 && words[link + 2] > hint1) {
+          // Two words of two hints mean nothing; the link, stored before them, tells.
+          if (words[link] === next) break
+          continue
+        }
         if (this.compare(next, key) >= 0) break
         node = next
       }

@@ -124,5 +124,8 @@ async function applyBatches(
 }
 
 async function caughtUp(domain: DomainHandle): Promise<void> {
-  while (domain.link.isBacklogged) await nextTurn()
+  while (domain.link.isBacklogged) {
+    domain.expectAlive()
+    await nextTurn()
+  }
 }

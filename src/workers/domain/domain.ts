@@ -10,6 +10,7 @@
  */
 import type { ByteReader, ByteWriter } from '../../codec/bytes.ts'
 import { corruption, invalidRequest, MetastoreError } from '../../codec/errors.ts'
+import { LOG_PAYLOAD_BYTES_MAX } from '../../codec/log-format.ts'
 import type { Manifest, TableDescription } from '../../codec/manifest.ts'
 import { RowBatchBuilder, RowBatchReader } from '../../codec/row-batch.ts'
 import { formatUuid } from '../../codec/uuid.ts'
@@ -100,8 +101,9 @@ export class Domain {
       view.release()
     }
     if (rows.count === 0) return undefined
-    this.#makeRoom(rows.count, rows.keyBytes, rows.valueBytes)
     const batch = rows.finish()
+    if (batch.length > LOG_PAYLOAD_BYTES_MAX) throw tooLarge(rows.count, batch.length)
+    this.#makeRoom(rows.count, rows.keyBytes, rows.valueBytes)
     this.#insert(this.#batch.reset(batch))
     return batch
   }
@@ -127,9 +129,10 @@ export class Domain {
       throw corruption(`batch ${sequence} does not follow ${this.#sequence}`)
     }
     const sizeBytes = end - start
-    if (!this.#active.memtable.hasRoomFor(batch.header.count, sizeBytes, 0) && !this.#rotate()) {
-      return false
-    }
+    const { memtable } = this.#active
+    const isTight = !memtable.hasRoomFor(batch.header.count, sizeBytes, 0)
+    // An empty one is not made roomier by another.
+    if (isTight && memtable.rowCount > 0 && !this.#rotate()) return false
     this.#insert(batch)
     this.rotateIfFull()
     return true
@@ -227,6 +230,6 @@ export class Domain {
 
 function tooLarge(rows: number, sizeBytes: number): MetastoreError {
   return invalidRequest(
-    `the request makes ${rows} rows of ${sizeBytes} bytes, more than a memtable holds`,
+    `the request makes ${rows} rows of ${sizeBytes} bytes, more than a memtable or the log holds`,
   )
 }
