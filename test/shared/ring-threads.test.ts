@@ -42,11 +42,18 @@ class Peer {
   /** Runs main's side and waits for the thread's answer; what the thread throws is thrown here. */
   async run(side: () => Promise<void>): Promise<unknown> {
     const deadline = setTimeout(() => void this.#thread.terminate(), DEADLINE_MS)
+    let isAnswered = false
+    const answered = this.#done.then(() => {
+      isAnswered = true
+    })
+    const both = Promise.all([answered, side()])
     const lost = once(this.#thread, 'exit').then(() => {
+      // A thread that has done its part may end while main still drains the ring.
+      if (isAnswered) return both
       throw new Error('the thread has ended, or no ring came within the deadline')
     })
     try {
-      await Promise.race([Promise.all([this.#done, side()]), lost])
+      await Promise.race([both, lost])
       const [answer] = await this.#done
       return answer
     } finally {
