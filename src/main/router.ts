@@ -25,7 +25,9 @@ export interface RoutedPartition {
 
 export class Router {
   readonly #domains: number
-  readonly #topics = new Map<string, Map<number, RoutedPartition>>()
+  #topics = new Map<string, Map<number, RoutedPartition>>()
+  /** The generation before: what a request has named keeps its object to the request's end. */
+  #older = new Map<string, Map<number, RoutedPartition>>()
   #kept = 0
 
   constructor(domains: number) {
@@ -36,7 +38,7 @@ export class Router {
   route(topicPartition: TopicPartition, field: string): RoutedPartition {
     const partition = topicPartition?.partition
     const known = this.#topics.get(topicPartition?.topicId)?.get(partition)
-    return known ?? this.#parse(topicPartition, field)
+    return known ?? this.#again(topicPartition) ?? this.#parse(topicPartition, field)
   }
 
   /** The topic's 16 bytes. @throws INVALID_REQUEST naming `field` */
@@ -46,6 +48,12 @@ export class Router {
       throw invalidRequest(`${field} must be a lower-case UUID, not ${show(topicId)}`)
     }
     return topic
+  }
+
+  #again(topicPartition: TopicPartition): RoutedPartition | undefined {
+    const older = this.#older.get(topicPartition?.topicId)?.get(topicPartition?.partition)
+    if (older !== undefined) this.#keep(older)
+    return older
   }
 
   #parse(topicPartition: TopicPartition, field: string): RoutedPartition {
@@ -68,7 +76,8 @@ export class Router {
 
   #keep(routed: RoutedPartition): void {
     if (this.#kept === KEPT_MAX) {
-      this.#topics.clear()
+      this.#older = this.#topics
+      this.#topics = new Map()
       this.#kept = 0
     }
     this.#kept++
