@@ -2,7 +2,7 @@
 import { KeyBuilder, putU32be, TP_BYTES } from '../src/codec/keys.ts'
 import { UUID_BYTES } from '../src/codec/uuid.ts'
 import { Memtable } from '../src/shared/memtable.ts'
-import { buildTables, type TableJob } from '../src/workers/io/table-writer.ts'
+import { type FlushJob, flushTables } from '../src/workers/io/flush-tables.ts'
 import { Answers } from './answers.ts'
 import type { BenchContext } from './bench-context.ts'
 import { ROW_BYTES, recordKey } from './records.ts'
@@ -16,11 +16,12 @@ const KIND: Uint8Array = new TextEncoder().encode('bench')
 export async function buildBench(context: BenchContext, rows: number): Promise<void> {
   const memtable = fill(rows)
   for (const compression of COMPRESSIONS) {
-    const job: TableJob = {
+    const job: FlushJob = {
       domain: 'be9c4ba0-0000-4000-8000-000000000000',
       epoch: 1,
       firstTableId: 1,
       lastSequence: rows,
+      snapshots: [],
       compression,
       createdAt: 0,
     }
@@ -31,7 +32,7 @@ export async function buildBench(context: BenchContext, rows: number): Promise<v
       operationBytes: ROW_BYTES,
       run: () => {
         const startedAt = performance.now()
-        const tables = Array.from(buildTables(memtable, job), ({ description }) => description)
+        const tables = Array.from(flushTables(memtable, job), ({ description }) => description)
         const elapsedMs = performance.now() - startedAt
         const answers = new Answers()
         const builtRows = tables.reduce((sum, table) => sum + table.rows, 0)

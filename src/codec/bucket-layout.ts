@@ -30,6 +30,17 @@ export function manifestKey({ domain, epoch, version }: ManifestName): string {
   return `domain/${domain}/manifest/${wide(epoch)}-${wide(version)}`
 }
 
+export function manifestPrefix(domain: string): string {
+  return `domain/${domain}/manifest/`
+}
+
+/** The manifest that a key of manifestKey() names. */
+export function manifestOfKey(key: string): ManifestName | undefined {
+  const [, domain, epoch, version] =
+    /^domain\/([^/]+)\/manifest\/(\d{20})-(\d{20})$/.exec(key) ?? []
+  return isUuid(domain) ? { domain, epoch: Number(epoch), version: Number(version) } : undefined
+}
+
 /** The pointer that is moved after a manifest's commit: what makes a manifest findable. */
 export function committedKey(domain: string): string {
   return `domain/${domain}/committed`
@@ -42,4 +53,16 @@ export function tableKey({
   id,
 }: Pick<TableDescription, 'domain' | 'epoch' | 'id'>): string {
   return `domain/${domain}/table/${wide(epoch)}-${wide(id)}.sst`
+}
+
+export function tablePrefix(domain: string): string {
+  return `domain/${domain}/table/`
+}
+
+/** The table that a key of tableKey() names. */
+export function tableOfKey(
+  key: string,
+): Pick<TableDescription, 'domain' | 'epoch' | 'id'> | undefined {
+  const [, domain, epoch, id] = /^domain\/([^/]+)\/table\/(\d{20})-(\d{20})\.sst$/.exec(key) ?? []
+  return isUuid(domain) ? { domain, epoch: Number(epoch), id: Number(id) } : undefined
 }

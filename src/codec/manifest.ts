@@ -3,13 +3,15 @@
  * immutable object each time, named by epoch and version, and an entry of the domain's Raft log,
  * whose commit is what makes it count. Little-endian; the last 8 bytes are the XXH64 of the rest.
  */
-import { ByteReader, ByteWriter, putU32 } from './bytes.ts'
+import { ByteReader, ByteWriter, compareBytes, putU32 } from './bytes.ts'
 import { type CorruptionPlace, corruption, MetastoreError } from './errors.ts'
 import { xxh64 } from './hash.ts'
 import { formatUuid, UUID_BYTES, uuidBytes } from './uuid.ts'
 
 export const MANIFEST_MAGIC = 0x464d4d57
-export const MANIFEST_VERSION = 1
+/** Version 1 had level 0 only and no compaction cursors; it still opens. */
+export const MANIFEST_VERSION = 2
+const MANIFEST_VERSION_LEVEL0_ONLY = 1
 
 /** A table as a manifest knows it. */
 export interface TableDescription {
@@ -53,7 +55,12 @@ export interface Manifest {
   nextTableId: number
   /** Milliseconds since the epoch. */
   createdAt: number
-  /** Newest first within level 0. */
+  /**
+   * Of each level, by its number: the greatest key that was last compacted out of it; empty when
+   * compaction begins at the level's start.
+   */
+  compactionCursors: Uint8Array[]
+  /** By level; level 0 newest first, the others by key, and each of those disjoint. */
   tables: TableDescription[]
 }
 
@@ -69,6 +76,8 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
   }
   out.varint(manifest.lastSequence).varint(manifest.lastIndex)
   out.varint(manifest.nextTableId).varint(manifest.createdAt)
+  out.varint(manifest.compactionCursors.length)
+  for (const cursor of manifest.compactionCursors) out.blob(cursor)
   out.varint(manifest.tables.length)
   for (const table of manifest.tables) putTable(out, table)
   return out.raw(checksumBytes(out.view())).take()
@@ -102,7 +111,7 @@ export function decodeManifest(bytes: Uint8Array, file: string): Manifest {
 function readManifest(reader: ByteReader, file: string): Manifest {
   if (reader.u32() !== MANIFEST_MAGIC) throw corruption(`${file} is not a manifest`, { file })
   const format = reader.u16()
-  if (format !== MANIFEST_VERSION) {
+  if (format !== MANIFEST_VERSION && format !== MANIFEST_VERSION_LEVEL0_ONLY) {
     throw corruption(`${file}: manifest format ${format} is not known here`, { file })
   }
   const manifest: Manifest = {
@@ -115,11 +124,33 @@ function readManifest(reader: ByteReader, file: string): Manifest {
     lastIndex: reader.varint(),
     nextTableId: reader.varint(),
     createdAt: reader.varint(),
+    compactionCursors: [],
     tables: [],
+  }
+  if (format !== MANIFEST_VERSION_LEVEL0_ONLY) {
+    for (let left = reader.varint(); left > 0; left--) {
+      manifest.compactionCursors.push(reader.blob().slice())
+    }
   }
   for (let left = reader.varint(); left > 0; left--) manifest.tables.push(getTable(reader))
   reader.expectEnd()
+  expectOrder(manifest.tables, file)
   return manifest
+}
+
+/** @throws CORRUPTION when reads would miss rows of these tables */
+function expectOrder(tables: readonly TableDescription[], file: string): void {
+  for (let i = 1; i < tables.length; i++) {
+    const [before, table] = [tables[i - 1], tables[i]]
+    const isInOrder =
+      before.level < table.level ||
+      (before.level === table.level &&
+        (table.level === 0 || compareBytes(before.greatestKey, table.smallestKey) < 0))
+    if (!isInOrder) {
+      const which = `tables ${before.id} and ${table.id} of level ${table.level}`
+      throw corruption(`${file}: ${which} are out of order or overlap`, { file })
+    }
+  }
 }
 
 function getFlag(reader: ByteReader): boolean {

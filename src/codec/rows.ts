@@ -5,7 +5,7 @@
  */
 import { ByteReader, type ByteWriter, toHex } from './bytes.ts'
 import { corruption, MetastoreError } from './errors.ts'
-import { TP_BYTES } from './keys.ts'
+import { ROW_TYPE, TP_BYTES } from './keys.ts'
 import { UUID_BYTES } from './uuid.ts'
 
 /** The newest version of every row type's value, which is what is written. */
@@ -128,6 +128,12 @@ function readExtent(reader: ByteReader): ExtentRow {
     sizeBytes: reader.varint(),
     objectId: reader.raw(UUID_BYTES),
   }
+}
+
+/** The maxTimestamp of an extent's row; undefined for rows of other kinds and for deletes. */
+export function extentTimestamp(key: Uint8Array, value: Uint8Array): number | undefined {
+  if (key[0] !== ROW_TYPE.extent || value.length === 0) return undefined
+  return decodeExtent(key, value).maxTimestamp
 }
 
 export function encodeTerm(out: ByteWriter, row: TermRow): Uint8Array {

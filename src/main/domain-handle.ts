@@ -1,18 +1,15 @@
 /**
- * A domain as main sees it: which of its batches are committed, which calls wait for that, and its
- * memtables, which main allocates and can read.
+ * A domain as main sees it: its calls to the worker, reads on this thread, proposals and commits.
  *
  * Invariants
- *  1. An answer is released once the sequence it was computed at is visible, so nobody is told of
- *     rows that may still be lost.
- *  2. The visible sequence is that of the newest committed batch; it never goes back.
- *  3. #memtables maps every memtable that the worker has or can take, newest first.
+ *  1. The visible sequence is that of the newest committed batch; it never goes back.
+ *  2. A read on this thread sees every write that was called before it: none is under way then, so
+ *     the visible sequence is the newest.
  */
 import { ByteReader, ByteWriter } from '../codec/bytes.ts'
 import { MetastoreError } from '../codec/errors.ts'
 import type { Manifest } from '../codec/manifest.ts'
 import type { Control } from '../shared/control.ts'
-import { Memtable } from '../shared/memtable.ts'
 import { getAnswer, REQUEST } from '../shared/messages.ts'
 import {
   type ArgumentsOf,
@@ -23,98 +20,86 @@ import {
   type ResultOf,
 } from '../shared/reads/index.ts'
 import { Snapshot } from '../shared/snapshot.ts'
-import { type Call, unanswered } from './calls.ts'
+import { Version } from '../shared/version.ts'
+import { Acknowledgements } from './acknowledgements.ts'
+import type { Call } from './calls.ts'
+import { DomainMemtables, type FrozenMemtable, type NewMemtable } from './domain-memtables.ts'
 import { Queue } from './queue.ts'
 import { ENTRY_KIND, type ReplicatedLog } from './replication/replicated-log.ts'
+import { type LiveSnapshot, SnapshotRegistry } from './snapshot-registry.ts'
+import type { CachedBlocks, MainBlocks } from './storage/cached-blocks.ts'
+import type { TableStore } from './storage/table-store.ts'
+import { DELAY_MAX_MS, L0_STOP_TABLES, WriteThrottle } from './storage/write-throttle.ts'
 import type { WorkerLink } from './worker-link.ts'
 
-/** Bytes of batches that may wait for their commit; past that, OVERLOADED. */
-const UNCOMMITTED_BYTES_MAX = 16 * 1024 * 1024
-/** Frozen memtables that may wait for the bucket; past that, the worker gets no new one. */
-const FROZEN_MAX = 4
-/** Room above the size that starts a flush, for the batch that reaches it and a large one after. */
-const MEMTABLE_HEADROOM_BYTES = 8 * 1024 * 1024
+/** Bytes of batches that may wait for their commit or acknowledgement; past that, OVERLOADED. */
+const UNACKNOWLEDGED_BYTES_MAX = 16 * 1024 * 1024
+/** Answers that may wait for a commit; past that, OVERLOADED. */
+const ANSWERS_WAITING_MAX = 65_536
 const RETRY_AFTER_MS = 20
+/** What a caller may try again after, when compactions are behind. */
+const COMPACTION_RETRY_AFTER_MS = 250
+
+/** In the place of a snapshot's sequence. */
+const NEWEST = 0
 
 interface Proposal {
   index: number
   sequence: number
-  sizeBytes: number
 }
 
-interface Waiting {
-  sequence: number
-  call: Call
-  outcome: unknown
-}
-
-export interface FrozenMemtable {
-  id: number
-  /** When its first row came, or when it was recovered; milliseconds since the epoch. */
-  since: number
-  memory: SharedArrayBuffer
-  lastSequence: number
-  /** No row of it is in a later entry. */
-  index: number
-}
-
-interface MappedMemtable {
-  id: number
-  memtable: Memtable
-  lastSequence: number
+export interface DomainHandleOptions {
+  number: number
+  uuid: string
+  link: WorkerLink
+  control: Control
+  memtableBytesMax: number
+  readsHere: boolean
+  /** What DomainMemtables.allocate() made before the worker began. */
+  memtables: readonly NewMemtable[]
+  tables: TableStore
+  /** Blocks that the worker keeps in shared memory. */
+  blocks: CachedBlocks
 }
 
 export class DomainHandle {
   readonly number: number
   readonly uuid: string
   readonly link: WorkerLink
+  readonly memtables: DomainMemtables
+  readonly snapshots: SnapshotRegistry = new SnapshotRegistry()
   readonly #control: Control
-  readonly #memtableBytesMax: number
+  readonly #tables: TableStore
+  readonly #blocks: CachedBlocks
   readonly #readsHere: boolean
   readonly #proposals = new Queue<Proposal>()
-  readonly #waiting = new Queue<Waiting>()
-  readonly #frozen: FrozenMemtable[] = []
+  readonly #throttle = new WriteThrottle(() => performance.now())
+  readonly #acknowledgements = new Acknowledgements(this.#throttle, () => performance.now())
   readonly #scratch = new ByteWriter(4096)
-  #memtables: MappedMemtable[] = []
-  #nextMemtableId = 1
-  /** When the active memtable got its first row; undefined while it has none. */
-  #activeSince: number | undefined
+  #version: Version = Version.EMPTY
   #visible = 0
   #committedIndex = 0
-  #uncommittedBytes = 0
-  #writesUnderWay = 0
   #commitWaiters: { index: number; resolve: () => void; reject: (error: Error) => void }[] = []
   #failure: MetastoreError | undefined
   /** Set once the log is open; recovery comes before. */
   log: ReplicatedLog | undefined
   /** The newest committed manifest. */
   manifest: Manifest | null = null
+  /** Bytes of the row batches that this instance has proposed. */
+  proposedBytes = 0
   /** Told of every memtable that is to be flushed. */
   onFrozen: (frozen: FrozenMemtable) => void = () => {}
 
-  constructor(options: {
-    number: number
-    uuid: string
-    link: WorkerLink
-    control: Control
-    memtableBytesMax: number
-    readsHere: boolean
-    /** What newMemtable() made before the worker began. */
-    memtables: { id: number; memory: SharedArrayBuffer }[]
-  }) {
-    this.number = options.number
+  constructor(options: DomainHandleOptions) {
+    const { number, link, memtableBytesMax, memtables } = options
+    this.number = number
     this.uuid = options.uuid
-    this.link = options.link
+    this.link = link
+    this.memtables = new DomainMemtables(number, link, memtableBytesMax, memtables)
     this.#control = options.control
-    this.#memtableBytesMax = options.memtableBytesMax
+    this.#tables = options.tables
+    this.#blocks = options.blocks
     this.#readsHere = options.readsHere
-    for (const { id, memory } of options.memtables) this.#map(id, memory)
-    this.#nextMemtableId = options.memtables.length + 1
-  }
-
-  /** The memory of a memtable that starts a flush at `bytesMax`; the system gives pages as used. */
-  static newMemtable(bytesMax: number): SharedArrayBuffer {
-    return new SharedArrayBuffer(bytesMax + MEMTABLE_HEADROOM_BYTES)
   }
 
   get visibleSequence(): number {
@@ -125,19 +110,12 @@ export class DomainHandle {
     return this.#committedIndex
   }
 
-  get frozen(): readonly FrozenMemtable[] {
-    return this.#frozen
-  }
-
-  /** When the oldest row came that no committed manifest covers; undefined when there is none. */
-  get unflushedSince(): number | undefined {
-    return this.#frozen.at(0)?.since ?? this.#activeSince
-  }
-
-  get memtableBytes(): number {
-    return this.#memtables.reduce(
-      (sum, { memtable }) => sum + (memtable.rowCount === 0 ? 0 : memtable.usedBytes),
-      0,
+  /** Whether rows exist, or may be about to, that no committed manifest covers. */
+  get hasUnflushed(): boolean {
+    return (
+      this.memtables.unflushedSince !== undefined ||
+      this.#acknowledgements.writesUnderWay > 0 ||
+      this.#proposals.length > 0
     )
   }
 
@@ -148,15 +126,49 @@ export class DomainHandle {
     return this.#send(REQUEST.write, true, encode, decode)
   }
 
-  /** Answers on this thread if that needs no waiting, else on the worker. */
-  async read<N extends ReadName>(name: N, args: ArgumentsOf<N>): Promise<ResultOf<N>> {
-    if (this.#readsHere && this.#canReadHere()) return this.#readHere(name, args)
+  /**
+   * Answers on this thread if that needs no waiting, else on the worker.
+   * @param sequence of a live snapshot; absent: the newest state
+   */
+  async read<N extends ReadName>(
+    name: N,
+    args: ArgumentsOf<N>,
+    sequence: number = NEWEST,
+  ): Promise<ResultOf<N>> {
+    if (this.#readsHere && this.#canReadHere()) {
+      const answer = this.#readHere(name, args, sequence, this.#blocks)
+      if (answer !== undefined) return answer.result
+    }
     return this.#send(
       REQUEST.read,
       false,
-      out => putRead(out, name, args),
+      out => putRead(out.varint(sequence), name, args),
       reader => decodeRead(name, reader),
     )
+  }
+
+  /**
+   * Answers on this thread, from memory or the local cache. Sees every write that was acknowledged
+   * before, and of those under way none.
+   * @throws UNAVAILABLE when that needs the bucket; what the read itself throws
+   */
+  readSync<N extends ReadName>(
+    name: N,
+    args: ArgumentsOf<N>,
+    sequence: number = NEWEST,
+  ): ResultOf<N> {
+    if (this.#failure !== undefined) throw this.#failure
+    const answer = this.#readHere(name, args, sequence, this.#blocks.withFiles)
+    if (answer !== undefined) return answer.result
+    throw new MetastoreError(
+      'UNAVAILABLE',
+      `metastore partition ${this.number}: a synchronous read cannot wait for the bucket`,
+    )
+  }
+
+  /** Keeps what is visible now readable, until it is released. */
+  takeSnapshot(): LiveSnapshot {
+    return this.snapshots.take(this.#visible)
   }
 
   /** A request about the domain itself; its answer waits for no commit. */
@@ -183,7 +195,7 @@ export class DomainHandle {
     this.link.begin(REQUEST.apply, this.number, undefined).raw(batch)
     this.link.send(undefined)
     this.#visible = sequence
-    this.#activeSince ??= Date.now()
+    this.memtables.wrote()
   }
 
   #send<T>(
@@ -199,42 +211,67 @@ export class DomainHandle {
       const call = newCall(resolve as (value: unknown) => void, reject, decode, isWrite)
       encode(this.link.begin(kind, this.number, call))
       this.link.send(call)
-      if (isWrite) this.#writesUnderWay++
+      if (isWrite) this.#acknowledgements.writesUnderWay++
     })
   }
 
   #admitWrite(): void {
-    if (this.#uncommittedBytes < UNCOMMITTED_BYTES_MAX) return
-    throw new MetastoreError(
-      'OVERLOADED',
-      `metastore partition ${this.number}: ${this.#uncommittedBytes} bytes wait for their commit`,
-      { details: { retryAfterMs: RETRY_AFTER_MS } },
-    )
+    const { unacknowledgedBytes } = this.#acknowledgements
+    if (unacknowledgedBytes >= UNACKNOWLEDGED_BYTES_MAX) {
+      throw this.#overloaded(`${unacknowledgedBytes} bytes wait for their commit`, RETRY_AFTER_MS)
+    }
+    if (this.#acknowledgements.waitingCount >= ANSWERS_WAITING_MAX) {
+      throw this.#overloaded(`${ANSWERS_WAITING_MAX} answers wait for a commit`, RETRY_AFTER_MS)
+    }
+    const level0Tables = this.#version.level0.length
+    if (level0Tables >= L0_STOP_TABLES) {
+      const reason = `${level0Tables} tables wait for their compaction`
+      throw this.#overloaded(reason, COMPACTION_RETRY_AFTER_MS)
+    }
+    const delayMs = Math.ceil(this.#throttle.delayMs)
+    if (delayMs > DELAY_MAX_MS) {
+      throw this.#overloaded('flushes or compactions are behind', delayMs - DELAY_MAX_MS)
+    }
+  }
+
+  #overloaded(reason: string, retryAfterMs: number): MetastoreError {
+    return new MetastoreError('OVERLOADED', `metastore partition ${this.number}: ${reason}`, {
+      details: { retryAfterMs },
+    })
   }
 
   /** Without writes under way the visible sequence is the newest, and all memtables are mapped. */
   #canReadHere(): boolean {
     return (
-      this.#writesUnderWay === 0 &&
+      this.#acknowledgements.writesUnderWay === 0 &&
       this.#failure === undefined &&
-      (this.manifest === null || this.manifest.tables.length === 0)
+      this.#blocks.isWorthTrying
     )
   }
 
-  #readHere<N extends ReadName>(name: N, args: ArgumentsOf<N>): ResultOf<N> {
+  /** @returns undefined when the read needs what is not in memory */
+  #readHere<N extends ReadName>(
+    name: N,
+    args: ArgumentsOf<N>,
+    sequence: number,
+    blocks: MainBlocks,
+  ): { result: ResultOf<N> } | undefined {
     const out = this.#scratch.reset()
     putRead(out, name, args)
     const answerStart = out.length
-    const memtables = this.#memtables.map(({ memtable }) => memtable)
     // The request's bytes stay readable while the answer is appended: growing copies them.
     const request = new ByteReader(out.bytes, 'request', 0, answerStart)
-    answerRead(new Snapshot(memtables, [], this.#visible), request, out)
+    const at = sequence === NEWEST ? this.#visible : sequence
+    const view = new Snapshot(this.memtables.newestFirst, this.#version, at)
+    const isAnswered = blocks.answer(() => answerRead(view, request, out))
+    view.release()
+    if (!isAnswered) return undefined
     const outcome = getAnswer(
       new ByteReader(out.bytes, 'answer', answerStart, out.length),
       reader => decodeRead(name, reader),
     )
     if (outcome instanceof MetastoreError) throw outcome
-    return outcome
+    return { result: outcome }
   }
 
   // -------------------------------------------------------------- answers
@@ -243,7 +280,7 @@ export class DomainHandle {
   onAnswer(number: number, reader: ByteReader): void {
     const sequence = reader.varint()
     const call = this.link.take(number)
-    this.#settle(sequence, call, decodeOutcome(call, reader))
+    this.#acknowledgements.answered(sequence, call, decodeOutcome(call, reader), this.#visible)
   }
 
   /** A batch to replicate, with the answer that its commit releases. */
@@ -259,27 +296,16 @@ export class DomainHandle {
       reader.end - answerEnd,
     )
     const index = this.#logged.propose(this.number, ENTRY_KIND.rows, batch)
-    this.#proposals.push({ index, sequence, sizeBytes: batch.length })
-    this.#uncommittedBytes += batch.length
-    this.#activeSince ??= Date.now()
-    this.#waiting.push({ sequence, call, outcome })
+    this.#proposals.push({ index, sequence })
+    this.proposedBytes += batch.length
+    this.memtables.wrote()
+    this.#acknowledgements.proposed(sequence, call, outcome, batch.length)
   }
 
   /** The answer to manage(). */
   onManaged(number: number, reader: ByteReader): void {
     const call = this.link.take(number)
     call.resolve(call.decode(reader))
-  }
-
-  #settle(sequence: number, call: Call, outcome: unknown): void {
-    if (sequence <= this.#visible && this.#waiting.length === 0) this.#release(call, outcome)
-    else this.#waiting.push({ sequence, call, outcome })
-  }
-
-  #release(call: Call, outcome: unknown): void {
-    if (call.isWrite) this.#writesUnderWay--
-    if (outcome instanceof MetastoreError) call.reject(outcome)
-    else call.resolve(outcome)
   }
 
   // -------------------------------------------------------------- commits
@@ -291,14 +317,9 @@ export class DomainHandle {
       if (next.index > index) break
       this.#proposals.shift()
       visible = next.sequence
-      this.#uncommittedBytes -= next.sizeBytes
     }
     this.makeVisible(visible)
-    for (let next = this.#waiting.peek(); next !== undefined; next = this.#waiting.peek()) {
-      if (next.sequence > visible) break
-      this.#waiting.shift()
-      this.#release(next.call, next.outcome)
-    }
+    this.#acknowledgements.committed(visible)
     if (this.#commitWaiters.length > 0) this.#wakeCommitWaiters()
   }
 
@@ -332,16 +353,13 @@ export class DomainHandle {
     return this.log
   }
 
-  // -------------------------------------------------------------- memtables
+  // -------------------------------------------------------------- memtables and tables
 
   /**
    * The worker has frozen a memtable and taken the next.
    * @param indexOf in recovery: the log index of a sequence; then the entry is in the log already
    */
   frozeMemtable(id: number, lastSequence: number, indexOf?: (sequence: number) => number): void {
-    const mapped = this.#memtables.find(known => known.id === id)
-    if (mapped === undefined) throw new Error(`memtable ${id} is not known`)
-    mapped.lastSequence = lastSequence
     const index =
       indexOf === undefined
         ? this.#logged.propose(
@@ -350,36 +368,32 @@ export class DomainHandle {
             new ByteWriter(8).u64(lastSequence).view(),
           )
         : indexOf(lastSequence)
-    const since = this.#activeSince ?? Date.now()
-    this.#activeSince = undefined
-    const frozen = { id, since, memory: mapped.memtable.memory, lastSequence, index }
-    this.#frozen.push(frozen)
     // In recovery the rows are committed whatever their number: they must find room.
-    if (this.#frozen.length < FROZEN_MAX || indexOf !== undefined) this.#postMemtable()
+    const frozen = this.memtables.froze(id, lastSequence, index, indexOf !== undefined)
+    this.#pace()
     this.onFrozen(frozen)
   }
 
-  /** A committed manifest is installed: what it covers is in tables now. */
-  installed(manifest: Manifest): void {
+  /**
+   * Makes a committed manifest the version, on the worker and here.
+   * @param bytes the manifest, encoded
+   */
+  async install(manifest: Manifest, bytes: Uint8Array): Promise<void> {
+    await this.manage(
+      REQUEST.install,
+      out => out.raw(bytes),
+      () => undefined,
+    )
     this.manifest = manifest
-    const wasFull = this.#frozen.length >= FROZEN_MAX
-    const { lastSequence } = manifest
-    const covered = this.#frozen.filter(frozen => frozen.lastSequence <= lastSequence)
-    this.#frozen.splice(0, covered.length)
-    this.#memtables = this.#memtables.filter(known => known.lastSequence > lastSequence)
-    if (wasFull && this.#frozen.length < FROZEN_MAX) this.#postMemtable()
+    this.#version = this.#tables.versionOf(this, manifest, this.#blocks)
+    this.memtables.covered(manifest)
+    this.#pace()
   }
 
-  #postMemtable(): void {
-    const memory = DomainHandle.newMemtable(this.#memtableBytesMax)
-    const id = this.#nextMemtableId++
-    this.#map(id, memory)
-    this.link.postMemtable({ domain: this.number, memtableId: id, memory })
-  }
-
-  #map(id: number, memory: SharedArrayBuffer): void {
-    const lastSequence = Number.POSITIVE_INFINITY
-    this.#memtables.unshift({ id, memtable: new Memtable(memory), lastSequence })
+  /** Writes are slowed by how far flushes and compactions are behind. */
+  #pace(): void {
+    this.#throttle.update(this.#version.level0.length, this.memtables.frozen.length)
+    if (!this.#throttle.isSlowing) this.#acknowledgements.releaseHeld()
   }
 
   // -------------------------------------------------------------- end
@@ -387,17 +401,20 @@ export class DomainHandle {
   /** Nothing more will be answered: writes under way may or may not count. */
   fail(reason: MetastoreError): void {
     this.#failure ??= reason
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      next.call.reject(unanswered(next.call.isWrite, reason))
-    }
+    this.#acknowledgements.fail(reason)
     const waiters = this.#commitWaiters
     this.#commitWaiters = []
     for (const { reject } of waiters) reject(reason)
   }
 
+  /** Acknowledgements that are only held back are given at once. */
+  endPacing(): void {
+    this.#acknowledgements.releaseHeld()
+  }
+
   /** Whether every call was answered. */
   get isIdle(): boolean {
-    return this.#waiting.length === 0 && this.#proposals.length === 0
+    return this.#acknowledgements.isEmpty && this.#proposals.length === 0
   }
 }
 

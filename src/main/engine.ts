@@ -6,12 +6,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ByteReader } from '../codec/bytes.ts'
 import type { ClusterFile } from '../codec/cluster-file.ts'
 import { conflict, invalidRequest, MetastoreError } from '../codec/errors.ts'
-import type { MetastoreStatus } from '../shared/api.ts'
+import type { GarbageReport, MetastoreStatus } from '../shared/api.ts'
 import { Control } from '../shared/control.ts'
 import type { Doorbell } from '../shared/doorbell.ts'
 import { getError, type MemtableMessage, RESPONSE } from '../shared/messages.ts'
+import { BlockCache, BlockCacheReader } from '../shared/tables/block-cache.ts'
+import { TableFiles } from '../shared/tables/table-files.ts'
 import { DomainHandle } from './domain-handle.ts'
-import { Flusher } from './flusher.ts'
+import { DomainMemtables } from './domain-memtables.ts'
 import { IoPool } from './io-pool.ts'
 import { DiskLog } from './log/disk-log.ts'
 import { type CheckedOptions, PARTITIONS_DEFAULT } from './options.ts'
@@ -21,12 +23,16 @@ import { RecoveredIndexes, recoverDomains } from './recovery/replay.ts'
 import { restoreCluster } from './recovery/restore-cluster.ts'
 import type { ReplicatedLog } from './replication/replicated-log.ts'
 import { SoloLog } from './replication/solo-log.ts'
+import { partitionStatus, SOLO_NODE_ID, storageStatus } from './status.ts'
+import { CachedBlocks } from './storage/cached-blocks.ts'
+import { Storage } from './storage/storage.ts'
+import { TableStore } from './storage/table-store.ts'
 import { WorkerLink } from './worker-link.ts'
 
-/** The node's id in a cluster of one. */
-const SOLO_NODE_ID = 1
 /** A worker that has not ended by then is killed; nothing is lost by it. */
 const STOP_GRACE_MS = 5_000
+/** How long close() waits for answers; only a bucket or disk that hangs needs more. */
+const CLOSE_GRACE_MS = 2_000
 /**
  * Turns in which main looks for an answer that is due before it sleeps: being woken costs more than
  * most answers take.
@@ -41,7 +47,10 @@ export class Engine {
   readonly domains: DomainHandle[] = []
   readonly #dataDir: DataDir
   readonly #io: IoPool
+  readonly #tables: TableStore
   readonly #links: WorkerLink[] = []
+  /** Of each worker. */
+  readonly #blocks: CachedBlocks[] = []
   readonly #control: Control
   readonly #doorbell: Doorbell
   readonly #reader = new ByteReader(new Uint8Array(0), 'response')
@@ -49,8 +58,7 @@ export class Engine {
   #recovered: RecoveredIndexes[] | undefined
   #disk: DiskLog | undefined
   #log: ReplicatedLog | undefined
-  #flushers: Flusher[] = []
-  #flushTimer: NodeJS.Timeout | undefined
+  #storage: Storage | undefined
   #failure: MetastoreError | undefined
   #closing: Promise<void> | undefined
   #isPumping = true
@@ -61,6 +69,16 @@ export class Engine {
     this.cluster = cluster
     this.#dataDir = dataDir
     this.#io = io
+    this.#tables = new TableStore({
+      io,
+      cacheDirectory: dataDir.cacheDirectory,
+      cacheBytesMax: options.cacheBytesMax,
+      tableMemoryBytesMax: options.tableMemoryBytesMax,
+      logger: options.logger,
+      onEvicted: name => {
+        for (const blocks of this.#blocks) blocks.closeFile(name)
+      },
+    })
     const workers = Math.min(options.workers, cluster.domains.length)
     this.#control = Control.create(workers, cluster.domains.length)
     this.#doorbell = this.#control.mainDoorbell()
@@ -92,7 +110,7 @@ export class Engine {
     const firstMemtables = cluster.domains.map(() =>
       Array.from({ length: FIRST_MEMTABLES }, (_, i) => ({
         id: i + 1,
-        memory: DomainHandle.newMemtable(options.memtableBytesMax),
+        memory: DomainMemtables.allocate(options.memtableBytesMax),
       })),
     )
     for (let worker = 0; worker < workers; worker++) {
@@ -102,12 +120,18 @@ export class Engine {
       const memtables: MemtableMessage[] = domains.flatMap(({ domain }) =>
         firstMemtables[domain].map(({ id, memory }) => ({ domain, memtableId: id, memory })),
       )
+      const blockCache = BlockCache.create(Math.floor(options.blockCacheBytesMax / workers))
+      const files = new TableFiles(
+        this.#dataDir.cacheDirectory,
+        new BlockCache(BlockCache.create(0)),
+      )
+      this.#blocks.push(new CachedBlocks(new BlockCacheReader(blockCache), files))
       const settings = {
         clusterId: cluster.clusterId,
         domains,
         memtableBytesMax: options.memtableBytesMax,
         cacheDirectory: this.#dataDir.cacheDirectory,
-        blockCacheBytesMax: Math.floor(options.blockCacheBytesMax / workers),
+        blockCache,
       }
       const fail = (error: MetastoreError): void => this.#fail(error)
       this.#links.push(new WorkerLink(worker, workers, this.#control, settings, memtables, fail))
@@ -122,6 +146,8 @@ export class Engine {
           memtableBytesMax: options.memtableBytesMax,
           readsHere: options.readPath === 'auto',
           memtables: firstMemtables[number],
+          tables: this.#tables,
+          blocks: this.#blocks[number % workers],
         }),
       )
     }
@@ -138,23 +164,24 @@ export class Engine {
       onFatal: error => this.#fail(asUnavailable(error)),
     })
     this.#pump()
+    await this.#tables.cache.load()
     const recovered = domains.map(() => new RecoveredIndexes())
     this.#recovered = recovered
-    const appliedBytes = await recoverDomains(
-      {
-        disk: this.#disk,
-        domains,
-        io: this.#io,
-        cacheDirectory: this.#dataDir.cacheDirectory,
-        logger,
-      },
-      recovered,
-    )
+    const appliedBytes = await recoverDomains(this.#disk, domains, recovered)
     this.#recovered = undefined
     const log = this.#takeOver(this.#disk)
     // The new term names what is put into the bucket from now on: it must not come a second time.
     await this.#disk.drained()
-    this.#startFlushing(log)
+    this.#storage = new Storage({
+      domains,
+      log,
+      io: this.#io,
+      tables: this.#tables,
+      options,
+      cacheDirectory: this.#dataDir.cacheDirectory,
+      now: Date.now,
+      random: Math.random,
+    })
     const tookMs = Math.round(performance.now() - startedAt)
     logger.info({ clusterId: this.cluster.clusterId, appliedBytes, tookMs }, 'recovered')
   }
@@ -167,25 +194,6 @@ export class Engine {
     this.#log = log
     for (const domain of domains) domain.begin(log, lastIndex.get(domain.number) ?? 0)
     return log
-  }
-
-  #startFlushing(log: ReplicatedLog): void {
-    const { options } = this
-    this.#flushers = this.domains.map(
-      domain =>
-        new Flusher({
-          domain,
-          log,
-          io: this.#io,
-          compression: options.compression,
-          cacheDirectory: this.#dataDir.cacheDirectory,
-          logger: options.logger,
-          now: Date.now,
-          random: Math.random,
-        }),
-    )
-    this.#flushTimer = setInterval(() => this.#flushAll(), options.flushIntervalMs)
-    this.#flushTimer.unref()
   }
 
   /** @throws CLOSED after close(), UNAVAILABLE after a failure that this node does not survive */
@@ -241,7 +249,11 @@ export class Engine {
       case RESPONSE.frozen:
         this.#onFrozen(domain, reader)
         return
+      case RESPONSE.fetch:
+        this.#tables.onFetch(domain, reader)
+        return
       case RESPONSE.manifest:
+      case RESPONSE.picked:
       case RESPONSE.done:
         domain.onManaged(call, reader)
         return
@@ -276,48 +288,31 @@ export class Engine {
   // -------------------------------------------------------------- administration
 
   async flush(partition: number | undefined): Promise<void> {
-    if (partition === undefined) {
-      await Promise.all(this.#flushers.map(flusher => flusher.flush()))
-    } else {
-      await this.#flushers[partition].flush()
-    }
+    await this.#storage?.flush(partition)
   }
 
-  /** By the clock; what fails is logged and retried by the flushers. */
-  #flushAll(): void {
-    for (const flusher of this.#flushers) {
-      flusher.flush().catch((error: unknown) => {
-        this.options.logger.debug({ err: error }, 'a flush by the clock did not succeed at once')
-      })
-    }
+  async compact(partition: number | undefined): Promise<void> {
+    await this.#storage?.compact(partition)
+  }
+
+  async collectGarbage(isDryRun: boolean): Promise<GarbageReport> {
+    const found = await this.#storage?.collectGarbage(isDryRun)
+    const { tables = 0, manifests = 0, sizeBytes: bytes = 0 } = found ?? {}
+    return { objects: 0, tables, manifests, tails: 0, uploads: 0, bytes, unknownObjects: [] }
   }
 
   status(): MetastoreStatus {
     const now = Date.now()
-    const ages = this.domains.map(domain => now - (domain.unflushedSince ?? now))
+    const ages = this.domains.map(({ memtables }) => now - (memtables.unflushedSince ?? now))
     return {
       clusterId: this.cluster.clusterId,
       nodeId: SOLO_NODE_ID,
       recoveryPointMs: Math.max(0, ...ages),
-      partitions: this.domains.map(domain => ({
-        partition: domain.number,
-        role: 'leader' as const,
-        leader: SOLO_NODE_ID,
-        term: this.#log?.term(domain.number) ?? 0,
-        worker: this.#links.indexOf(domain.link),
-        committedSequence: domain.visibleSequence,
-        flushedSequence: domain.manifest?.lastSequence ?? 0,
-        memtableBytes: domain.memtableBytes,
-        frozenMemtables: domain.frozen.length,
-        logBytes: this.#log?.groupBytes(domain.number) ?? 0,
-        levels: levelsOf(domain),
-      })),
+      partitions: this.domains.map(domain =>
+        partitionStatus(domain, this.#log, this.#links.indexOf(domain.link)),
+      ),
+      storage: storageStatus(this.domains, this.#tables, this.#blocks, this.#storage),
     }
-  }
-
-  /** Bytes of tables that this instance has flushed. */
-  get flushedBytes(): number {
-    return this.#flushers.reduce((sum, flusher) => sum + flusher.flushedBytes, 0)
   }
 
   // -------------------------------------------------------------- end
@@ -327,28 +322,45 @@ export class Engine {
     return this.#closing
   }
 
+  /**
+   * Every step is made, whatever the one before came to; the first failure is what it rejects with.
+   */
   async #close(): Promise<void> {
-    clearInterval(this.#flushTimer)
-    await this.#answered()
-    const flushers = this.#flushers.map(flusher => flusher.close())
-    // Their tasks end with the pool, whatever the bucket does.
-    await this.#io.close()
-    await Promise.all(flushers)
-    await Promise.all(this.#links.map(link => link.stop(STOP_GRACE_MS)))
+    const failures: unknown[] = []
+    const step = async (work: () => unknown): Promise<void> => {
+      try {
+        await work()
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    for (const domain of this.domains) domain.endPacing()
+    await this.#answered(CLOSE_GRACE_MS)
+    const storage = step(() => this.#storage?.close())
+    // Its tasks end with the pool, whatever the bucket does.
+    await step(() => this.#io.close())
+    await storage
+    // Reads that waited for the bucket have been refused by now.
+    await this.#answered(CLOSE_GRACE_MS)
+    await step(() => this.#tables.cache.close())
+    for (const blocks of this.#blocks) blocks.close()
+    await step(() => Promise.all(this.#links.map(link => link.stop(STOP_GRACE_MS))))
     this.#isPumping = false
     this.#doorbell.ring()
     this.#end(new MetastoreError('CLOSED', 'the metastore is closed'))
-    await (this.#log ?? this.#disk)?.close()
-    this.#dataDir.close()
+    await step(() => (this.#log ?? this.#disk)?.close())
+    await step(() => this.#dataDir.close())
+    if (failures.length > 0) throw failures[0]
   }
 
-  /** Calls made before close() get their answers. */
-  async #answered(): Promise<void> {
+  /** Calls made before close() get their answers, unless they wait for the bucket. */
+  async #answered(graceMs: number): Promise<void> {
+    const endsAt = performance.now() + graceMs
     const isBusy = (): boolean =>
       this.#failure === undefined &&
       (this.#links.some(link => link.calls.count > 0) ||
         this.domains.some(domain => !domain.isIdle))
-    while (isBusy()) await sleep(1)
+    while (isBusy() && performance.now() < endsAt) await sleep(1)
   }
 }
 
@@ -382,15 +394,6 @@ async function openCluster(
     )
   }
   return known
-}
-
-function levelsOf(domain: DomainHandle): MetastoreStatus['partitions'][number]['levels'] {
-  const tables = domain.manifest?.tables ?? []
-  const levels = [...new Set(tables.map(({ level }) => level))].sort((a, b) => a - b)
-  return levels.map(level => {
-    const own = tables.filter(table => table.level === level)
-    return { level, tables: own.length, sizeBytes: own.reduce((sum, t) => sum + t.sizeBytes, 0) }
-  })
 }
 
 function asUnavailable(error: unknown): MetastoreError {

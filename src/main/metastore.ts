@@ -1,27 +1,21 @@
-/** The public face: checks what callers pass in, finds their domains, puts answers together. */
+/** The public face: writes, administration, and all reads (metastore-reads.ts). */
 import type { ByteReader, ByteWriter } from '../codec/bytes.ts'
-import { invalidRequest, type MetastoreError } from '../codec/errors.ts'
+import { invalidRequest } from '../codec/errors.ts'
 import { TP_BYTES } from '../codec/keys.ts'
 import { formatUuid, UUID_BYTES } from '../codec/uuid.ts'
 import type {
   AddObjectsResult,
-  CompactionInfo,
   CompactionUpdate,
-  Extent,
-  ExtentLocation,
-  ExtentQuery,
-  LevelingInfo,
+  GarbageReport,
   MetastoreStatus,
   NewObject,
   ObjectId,
   PartitionEpoch,
   PartitionTerms,
-  ReadOptions,
   TopicId,
   TopicPartition,
   WriteOptions,
 } from '../shared/api.ts'
-import type { ArgumentsOf, ReadName, ResultOf } from '../shared/reads/index.ts'
 import {
   type AddObjectsPart,
   type CompactObjectsPart,
@@ -34,6 +28,7 @@ import { WRITE_KIND, type WriteKind } from '../shared/writes/write-kinds.ts'
 import type { DomainHandle } from './domain-handle.ts'
 import { overDomains } from './domain-outcomes.ts'
 import { Engine } from './engine.ts'
+import { checkConsistency, MetastoreReads } from './metastore-reads.ts'
 import { ObjectBuilder } from './object-builder.ts'
 import { checkOptions, type MetastoreOptions, show } from './options.ts'
 import { RecordStore } from './record-store.ts'
@@ -41,23 +36,19 @@ import { checkAddObjects } from './requests/add-objects-request.ts'
 import { checkArray, checkNumber, checkObject, checkUuid } from './requests/checks.ts'
 import { checkCommitCompaction, checkCompactObjects } from './requests/compact-objects-request.ts'
 import { checkReplaceObjects } from './requests/replace-objects-request.ts'
-import { Router } from './router.ts'
 
 const PREREGISTER_MAX = 10_000
-const LIST_LIMIT = 1000
-const CONSISTENCIES: readonly unknown[] = [undefined, 'linearizable', 'leader', 'stale']
 /** What is not removed by then is reported, not waited for. */
 const REMOVE_DEADLINE_MS = 30_000
 
 const nothing = (): void => {}
 
-export class Metastore implements AsyncDisposable {
+export class Metastore extends MetastoreReads implements AsyncDisposable {
   readonly #engine: Engine
-  readonly #router: Router
 
   private constructor(engine: Engine) {
+    super(engine)
     this.#engine = engine
-    this.#router = new Router(engine.domains.length)
   }
 
   // ---------------------------------------------------------------- open and close
@@ -110,7 +101,7 @@ export class Metastore implements AsyncDisposable {
 
   /** Fresh object ids in `near`'s domain, 1 to 10 000; to be had before an upload begins. */
   async preregisterObjects(near: TopicPartition, count: number): Promise<ObjectId[]> {
-    const { domain } = this.#router.route(near, 'near')
+    const { domain } = this.router.route(near, 'near')
     checkNumber(count, 'count', PREREGISTER_MAX, 1)
     return this.#write(
       domain,
@@ -127,7 +118,7 @@ export class Metastore implements AsyncDisposable {
 
   objectBuilder(): ObjectBuilder {
     this.#engine.expectOpen()
-    return new ObjectBuilder(this.#router, near => this.preregisterObjects(near, 1))
+    return new ObjectBuilder(this.router, near => this.preregisterObjects(near, 1))
   }
 
   /**
@@ -140,7 +131,7 @@ export class Metastore implements AsyncDisposable {
     request: { objects: NewObject[]; terms: PartitionTerms[] },
     options?: WriteOptions,
   ): Promise<AddObjectsResult> {
-    const parts = checkAddObjects(this.#router, request)
+    const parts = checkAddObjects(this.router, request)
     const results = await this.#writeParts<AddObjectsPart, AddObjectsResult>(
       parts,
       WRITE_KIND.addObjects,
@@ -157,7 +148,7 @@ export class Metastore implements AsyncDisposable {
     request: { objects: NewObject[]; expectedEpochs: PartitionEpoch[] },
     options?: WriteOptions,
   ): Promise<void> {
-    const parts = checkReplaceObjects(this.#router, request)
+    const parts = checkReplaceObjects(this.router, request)
     await this.#writeParts<ReplaceObjectsPart, void>(
       parts,
       WRITE_KIND.replaceObjects,
@@ -172,7 +163,7 @@ export class Metastore implements AsyncDisposable {
     request: { objects: NewObject[]; updates: CompactionUpdate[] },
     options?: WriteOptions,
   ): Promise<void> {
-    const parts = checkCompactObjects(this.#router, request)
+    const parts = checkCompactObjects(this.router, request)
     await this.#writeParts<CompactObjectsPart, void>(
       parts,
       WRITE_KIND.compactObjects,
@@ -187,7 +178,7 @@ export class Metastore implements AsyncDisposable {
     request: { updates: CompactionUpdate[] },
     options?: WriteOptions,
   ): Promise<void> {
-    const parts = checkCommitCompaction(this.#router, request)
+    const parts = checkCommitCompaction(this.router, request)
     await this.#writeParts<CompactObjectsPart, void>(
       parts,
       WRITE_KIND.commitCompaction,
@@ -202,7 +193,7 @@ export class Metastore implements AsyncDisposable {
    * @throws MISSING_PARTITION; OUT_OF_RANGE past nextOffset
    */
   async setStartOffset(tp: TopicPartition, offset: number): Promise<void> {
-    const routed = this.#router.route(tp, 'topicPartition')
+    const routed = this.router.route(tp, 'topicPartition')
     checkNumber(offset, 'offset')
     const step = (): Promise<boolean> =>
       this.#write(
@@ -221,7 +212,7 @@ export class Metastore implements AsyncDisposable {
    */
   async removeTopics(topicIds: TopicId[]): Promise<{ notRemoved: TopicId[] }> {
     const ids = [...new Set(checkArray(topicIds, 'topicIds'))]
-    const topics = ids.map((id, i) => this.#router.topic(id, `topicIds[${i}]`))
+    const topics = ids.map((id, i) => this.router.topic(id, `topicIds[${i}]`))
     const deadline = performance.now() + REMOVE_DEADLINE_MS
     const removed = await Promise.all(
       topics.map(async topic => {
@@ -279,208 +270,12 @@ export class Metastore implements AsyncDisposable {
     return calls.length === 1 ? [await calls[0].result] : overDomains(calls)
   }
 
-  // ---------------------------------------------------------------- reads
-
-  /** @throws MISSING_PARTITION */
-  async getOffsets(
-    tp: TopicPartition,
-    o?: ReadOptions,
-  ): Promise<{ startOffset: number; nextOffset: number }> {
-    return this.#readAt(tp, o, 'getOffsets', routed => routed)
-  }
-
-  /** @throws MISSING_PARTITION */
-  async getSize(
-    tp: TopicPartition,
-    o?: ReadOptions,
-  ): Promise<{ sizeBytes: number; extentCount: number }> {
-    return this.#readAt(tp, o, 'getSize', routed => routed)
-  }
-
-  /**
-   * The extent that holds `offset`, or the first one when `offset` lies below all.
-   * @throws MISSING_PARTITION; OUT_OF_RANGE at or past nextOffset, or when the log is empty
-   */
-  async findByOffset(tp: TopicPartition, offset: number, o?: ReadOptions): Promise<ExtentLocation> {
-    checkNumber(offset, 'offset')
-    return this.#readAt(tp, o, 'findByOffset', routed => ({ tp: routed, offset }))
-  }
-
-  /**
-   * In offset order, the first extent that reaches `timestamp` and has offsets from minOffset on.
-   * @throws MISSING_PARTITION; OUT_OF_RANGE when there is none
-   */
-  async findByTimestamp(
-    tp: TopicPartition,
-    timestamp: number,
-    o?: ReadOptions & { minOffset?: number },
-  ): Promise<ExtentLocation> {
-    checkNumber(timestamp, 'timestamp')
-    const minOffset = checkNumber(o?.minOffset ?? 0, 'minOffset')
-    return this.#readAt(tp, o, 'findByTimestamp', routed => ({ tp: routed, timestamp, minOffset }))
-  }
-
-  /** A result or an error for each query, in their order. */
-  async findByOffsets(
-    queries: { topicPartition: TopicPartition; offset: number }[],
-    o?: ReadOptions,
-  ): Promise<(ExtentLocation | MetastoreError)[]> {
-    const routed = checkArray(queries, 'queries').map((query, i) => {
-      checkObject(query, `queries[${i}]`)
-      const { tp, domain } = this.#router.route(
-        query.topicPartition,
-        `queries[${i}].topicPartition`,
-      )
-      return { domain, args: { tp, offset: checkNumber(query.offset, `queries[${i}].offset`) } }
-    })
-    return this.#readEach('findByOffsets', routed, o)
-  }
-
-  /**
-   * The offset from which the last `bytes` bytes of the log begin.
-   * @throws MISSING_PARTITION; OUT_OF_RANGE when there are fewer
-   */
-  async getOffsetForBytes(tp: TopicPartition, bytes: number, o?: ReadOptions): Promise<number> {
-    checkNumber(bytes, 'bytes')
-    return this.#readAt(tp, o, 'getOffsetForBytes', routed => ({ tp: routed, bytes }))
-  }
-
-  /** @throws MISSING_PARTITION; OUT_OF_RANGE past nextOffset or before the first term */
-  async getTermForOffset(tp: TopicPartition, offset: number, o?: ReadOptions): Promise<number> {
-    checkNumber(offset, 'offset')
-    return this.#readAt(tp, o, 'getTermForOffset', routed => ({ tp: routed, offset }))
-  }
-
-  /** @throws MISSING_PARTITION; OUT_OF_RANGE after the last term */
-  async getEndOffsetForTerm(tp: TopicPartition, term: number, o?: ReadOptions): Promise<number> {
-    checkNumber(term, 'term')
-    return this.#readAt(tp, o, 'getEndOffsetForTerm', routed => ({ tp: routed, term }))
-  }
-
-  /** A page of the extents that intersect [minOffset, maxOffset]. @throws MISSING_PARTITION */
-  async listExtents(
-    tp: TopicPartition,
-    q: ExtentQuery = {},
-    o?: ReadOptions,
-  ): Promise<{ extents: Extent[]; endOfStream: boolean }> {
-    checkObject(q, 'query')
-    const minOffset = checkNumber(q.minOffset ?? 0, 'minOffset')
-    const maxOffset = checkNumber(q.maxOffset ?? Number.MAX_SAFE_INTEGER - 1, 'maxOffset')
-    const limit = checkNumber(q.limit ?? LIST_LIMIT, 'limit', Number.MAX_SAFE_INTEGER, 1)
-    const { reverse = false, includeObject = false } = q
-    return this.#readAt(tp, o, 'listExtents', routed => ({
-      tp: routed,
-      minOffset,
-      maxOffset,
-      limit,
-      reverse,
-      includeObject,
-    }))
-  }
-
-  /** All extents of the range, a page of `limit` at a time; each page is a snapshot of its own. */
-  async *extents(tp: TopicPartition, q: ExtentQuery = {}): AsyncIterable<Extent> {
-    let query = q
-    for (;;) {
-      const { extents, endOfStream } = await this.listExtents(tp, query)
-      yield* extents
-      const last = extents.at(-1)
-      if (endOfStream || last === undefined) return
-      if (q.reverse === true && last.baseOffset === 0) return
-      query =
-        q.reverse === true
-          ? { ...q, maxOffset: last.baseOffset - 1 }
-          : { ...q, minOffset: last.lastOffset + 1 }
-    }
-  }
-
-  /** Ascending; an unknown topic has none. */
-  async listPartitions(topicId: TopicId): Promise<number[]> {
-    const topic = this.#router.topic(topicId, 'topicId')
-    this.#engine.expectOpen()
-    const lists = this.#engine.domains.map(domain => domain.read('listPartitions', topic))
-    return (await Promise.all(lists)).flat().sort((a, b) => a - b)
-  }
-
-  /** What a cleaner should know of each partition. */
-  async getCompactionInfo(
-    specs: { topicPartition: TopicPartition; tombstoneRemovalBound: number }[],
-    o?: ReadOptions,
-  ): Promise<(CompactionInfo | MetastoreError)[]> {
-    const routed = checkArray(specs, 'specs').map((spec, i) => {
-      const field = `specs[${i}]`
-      checkObject(spec, field)
-      const { tp, domain } = this.#router.route(spec.topicPartition, `${field}.topicPartition`)
-      const bound = checkNumber(spec.tombstoneRemovalBound, `${field}.tombstoneRemovalBound`)
-      return { domain, args: { tp, tombstoneRemovalBound: bound } }
-    })
-    return this.#readEach('getCompactionInfo', routed, o)
-  }
-
-  /** Runs of small neighbouring extents of each partition. */
-  async getLevelingInfo(
-    specs: { topicPartition: TopicPartition; minExtentBytes: number; maxRangeBytes?: number }[],
-    o?: ReadOptions,
-  ): Promise<(LevelingInfo | MetastoreError)[]> {
-    const routed = checkArray(specs, 'specs').map((spec, i) => {
-      const field = `specs[${i}]`
-      checkObject(spec, field)
-      const { tp, domain } = this.#router.route(spec.topicPartition, `${field}.topicPartition`)
-      const { maxRangeBytes = Number.MAX_SAFE_INTEGER } = spec
-      return {
-        domain,
-        args: {
-          tp,
-          minExtentBytes: checkNumber(spec.minExtentBytes, `${field}.minExtentBytes`),
-          maxRangeBytes: checkNumber(maxRangeBytes, `${field}.maxRangeBytes`),
-        },
-      }
-    })
-    return this.#readEach('getLevelingInfo', routed, o)
-  }
-
-  #readAt<N extends ReadName>(
-    topicPartition: TopicPartition,
-    options: ReadOptions | undefined,
-    name: N,
-    args: (tp: Uint8Array) => ArgumentsOf<N>,
-  ): Promise<ResultOf<N>> {
-    const { tp, domain } = this.#router.route(topicPartition, 'topicPartition')
-    checkConsistency(options)
-    this.#engine.expectOpen()
-    return this.#engine.domains[domain].read(name, args(tp))
-  }
-
-  /** One crossing a domain for all queries; results in the order of the queries. */
-  async #readEach<N extends 'findByOffsets' | 'getCompactionInfo' | 'getLevelingInfo'>(
-    name: N,
-    queries: readonly { domain: number; args: ArgumentsOf<N>[number] }[],
-    options: ReadOptions | undefined,
-  ): Promise<ResultOf<N>[number][]> {
-    checkConsistency(options)
-    this.#engine.expectOpen()
-    const byDomain = new Map<number, number[]>()
-    for (const [i, { domain }] of queries.entries()) {
-      const places = byDomain.get(domain)
-      if (places === undefined) byDomain.set(domain, [i])
-      else places.push(i)
-    }
-    const results: ResultOf<N>[number][] = new Array(queries.length)
-    const reads = [...byDomain].map(async ([domain, places]) => {
-      const args = places.map(place => queries[place].args) as ArgumentsOf<N>
-      const answers = await this.#engine.domains[domain].read(name, args)
-      for (const [i, place] of places.entries()) results[place] = answers[i]
-    })
-    await Promise.all(reads)
-    return results
-  }
-
   // ---------------------------------------------------------------- any other kind of metadata
 
   /** Rows of your own kind beside a partition's metadata. @throws INVALID_REQUEST for a bad kind */
   records(kind: string): RecordStore {
     const domainOf = (topicPartition: TopicPartition): { domain: DomainHandle; tp: Uint8Array } => {
-      const { domain, tp } = this.#router.route(topicPartition, 'topicPartition')
+      const { domain, tp } = this.router.route(topicPartition, 'topicPartition')
       this.#engine.expectOpen()
       return { domain: this.#engine.domains[domain], tp: tp.subarray(0, TP_BYTES) }
     }
@@ -491,24 +286,47 @@ export class Metastore implements AsyncDisposable {
 
   /** Memtables to SSTables to a committed manifest, of one metastore partition or of all. */
   async flush(options: { partition?: number } = {}): Promise<void> {
+    const partition = this.#checkPartition(options)
+    this.#engine.expectOpen()
+    await this.#engine.flush(partition)
+  }
+
+  /**
+   * Flushes, then merges all SSTables into their deepest level: what was overwritten or deleted
+   * takes no room any more. Compactions go on by themselves; this is for after large deletes.
+   */
+  async compact(options: { partition?: number } = {}): Promise<void> {
+    const partition = this.#checkPartition(options)
+    this.#engine.expectOpen()
+    await this.#engine.compact(partition)
+  }
+
+  /**
+   * Deletes SSTables and manifests that no manifest, job or restored cluster refers to any more,
+   * once that is so for garbageDelayMs; `dryRun` only counts them. Other kinds of garbage are not
+   * looked for yet: their counts are 0.
+   */
+  async collectGarbage(options: { dryRun?: boolean } = {}): Promise<GarbageReport> {
+    checkObject(options, 'options')
+    const { dryRun = false } = options
+    if (typeof dryRun !== 'boolean') {
+      throw invalidRequest(`dryRun must be true or false, not ${show(dryRun)}`)
+    }
+    this.#engine.expectOpen()
+    return this.#engine.collectGarbage(dryRun)
+  }
+
+  #checkPartition(options: { partition?: number }): number | undefined {
     checkObject(options, 'options')
     const { partition } = options
     if (partition !== undefined) checkNumber(partition, 'partition', this.partitionCount - 1)
-    this.#engine.expectOpen()
-    await this.#engine.flush(partition)
+    return partition
   }
 
   async status(): Promise<MetastoreStatus> {
     this.#engine.expectOpen()
     return this.#engine.status()
   }
-}
-
-function checkConsistency(options: ReadOptions | undefined): void {
-  if (CONSISTENCIES.includes(options?.consistency)) return
-  throw invalidRequest(
-    `consistency must be linearizable, leader or stale, not ${show(options?.consistency)}`,
-  )
 }
 
 function readCorrections(reader: ByteReader): AddObjectsResult {

@@ -36,10 +36,21 @@ export interface MetastoreOptions {
   flushIntervalMs?: number
   /** Bytes of a memtable that start a flush, 64 KiB to 1 GiB a partition. Default 32 MiB. */
   memtableBytesMax?: number
+  /** Bytes of the log on disk that start flushes, so that it can be cut. Default 1 GiB. */
+  logBytesMax?: number
+  /** Bytes of SSTables in the local cache, which is in dataDir. Default 4 GiB. */
+  cacheBytesMax?: number
   /** Bytes of decompressed SSTable blocks kept in memory. Default 64 MiB. */
   blockCacheBytesMax?: number
+  /** Bytes of SSTables' indexes and filters kept in memory. Default 256 MiB. */
+  tableMemoryBytesMax?: number
   /** Of SSTable blocks. Default 'lz4'. */
   compression?: 'lz4' | 'none'
+  /**
+   * Milliseconds that tables and manifests stay in the bucket after nothing refers to them any
+   * more, for those who began to read by them. Default one hour.
+   */
+  garbageDelayMs?: number
   /**
    * Where reads run that need memory only: 'auto' (default) on the calling thread while none of the
    * domain's writes is in flight; 'worker' always on the worker, which leaves the event loop more
@@ -60,13 +71,19 @@ export interface CheckedOptions {
   ioThreads: { min: number; max: number }
   flushIntervalMs: number
   memtableBytesMax: number
+  logBytesMax: number
+  cacheBytesMax: number
   blockCacheBytesMax: number
+  tableMemoryBytesMax: number
   compression: 'lz4' | 'none'
+  garbageDelayMs: number
   readPath: 'auto' | 'worker'
 }
 
 export const PARTITIONS_DEFAULT = 8
 const PARTITIONS_MAX = 1024
+/** What one process can map. */
+const BLOCK_CACHE_BYTES_MOST: number = 2 ** 36
 const TIMER_MS_MAX = 2 ** 31 - 1
 const MIB = 1024 * 1024
 
@@ -84,8 +101,12 @@ const KNOWN: ReadonlySet<string> = new Set([
   'ioThreads',
   'flushIntervalMs',
   'memtableBytesMax',
+  'logBytesMax',
+  'cacheBytesMax',
   'blockCacheBytesMax',
+  'tableMemoryBytesMax',
   'compression',
+  'garbageDelayMs',
   'readPath',
   'from',
 ])
@@ -139,13 +160,17 @@ export function checkOptions(options: MetastoreOptions): CheckedOptions {
       MEMTABLE_BYTES_MIN,
       1024 * MIB,
     ),
-    blockCacheBytesMax: integer(
-      options.blockCacheBytesMax ?? 64 * MIB,
-      'blockCacheBytesMax',
+    logBytesMax: bytes(options, 'logBytesMax', 1024 * MIB),
+    cacheBytesMax: bytes(options, 'cacheBytesMax', 4096 * MIB),
+    blockCacheBytesMax: bytes(options, 'blockCacheBytesMax', 64 * MIB, BLOCK_CACHE_BYTES_MOST),
+    tableMemoryBytesMax: bytes(options, 'tableMemoryBytesMax', 256 * MIB),
+    compression: oneOf(options.compression, 'compression', ['lz4', 'none']),
+    garbageDelayMs: integer(
+      options.garbageDelayMs ?? 3_600_000,
+      'garbageDelayMs',
       0,
       Number.MAX_SAFE_INTEGER,
     ),
-    compression: oneOf(options.compression, 'compression', ['lz4', 'none']),
     readPath: oneOf(options.readPath, 'readPath', ['auto', 'worker']),
   }
 }
@@ -178,6 +203,15 @@ function integer(value: unknown, name: string, least: number, most: number): num
     throw invalidRequest(`${name} must be an integer from ${least} to ${most}, not ${show(value)}`)
   }
   return value as number
+}
+
+function bytes(
+  options: MetastoreOptions,
+  name: 'logBytesMax' | 'cacheBytesMax' | 'blockCacheBytesMax' | 'tableMemoryBytesMax',
+  otherwise: number,
+  most: number = Number.MAX_SAFE_INTEGER,
+): number {
+  return integer(options[name] ?? otherwise, name, 0, most)
 }
 
 /** The first of `allowed` is the default. */

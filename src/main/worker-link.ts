@@ -7,7 +7,14 @@ import { ByteWriter } from '../codec/bytes.ts'
 import { MetastoreError } from '../codec/errors.ts'
 import type { Control } from '../shared/control.ts'
 import type { Doorbell } from '../shared/doorbell.ts'
-import { beginRecord, type MemtableMessage, REQUEST } from '../shared/messages.ts'
+import {
+  beginRecord,
+  type FetchedMessage,
+  type MemtableMessage,
+  type PortMessage,
+  REQUEST,
+  type TableMessage,
+} from '../shared/messages.ts'
 import { createRing, type RecordHandler, RingConsumer, RingProducer } from '../shared/ring.ts'
 import type { PartitionWorkerData } from '../shared/worker-data.ts'
 import { type Call, Calls } from './calls.ts'
@@ -19,7 +26,7 @@ const RETRY_AFTER_MS = 50
 
 export type WorkerSettings = Pick<
   PartitionWorkerData,
-  'clusterId' | 'domains' | 'memtableBytesMax' | 'cacheDirectory' | 'blockCacheBytesMax'
+  'clusterId' | 'domains' | 'memtableBytesMax' | 'cacheDirectory' | 'blockCache'
 >
 
 export class WorkerLink {
@@ -141,6 +148,18 @@ export class WorkerLink {
   }
 
   postMemtable(message: MemtableMessage): void {
+    this.#post(message)
+  }
+
+  postTable(message: TableMessage): void {
+    this.#post(message)
+  }
+
+  postFetched(message: FetchedMessage): void {
+    this.#post(message)
+  }
+
+  #post(message: PortMessage): void {
     this.#port.postMessage(message)
   }
 

@@ -135,6 +135,41 @@ export interface MetastoreStatus {
    */
   recoveryPointMs: number
   partitions: PartitionStatus[]
+  storage: StorageStatus
+}
+
+/** What collectGarbage() has deleted, or with dryRun would have. */
+export interface GarbageReport {
+  objects: number
+  tables: number
+  manifests: number
+  tails: number
+  uploads: number
+  bytes: number
+  unknownObjects: string[]
+}
+
+/** Of all partitions together, since this instance was opened. */
+export interface StorageStatus {
+  /** Bytes of the row batches that writes made. */
+  rowBytes: number
+  /** Bytes of tables that flushes put into the bucket... */
+  flushedBytes: number
+  /** ...and compactions. Both over rowBytes are the write amplification. */
+  compactedBytes: number
+  /** Bytes of tables in the local cache now. */
+  cacheBytes: number
+  cacheEvictions: number
+  /** Parts of tables that reads had to wait for, and what of them came from the bucket. */
+  fetches: number
+  fetchedBytes: number
+  /** Parts of tables in the local cache that were damaged and fetched again. */
+  damagedReads: number
+  /** Bytes of indexes and filters in memory now. */
+  tableMemoryBytes: number
+  /** Blocks that reads found in the block cache, and those they did not. */
+  blockHits: number
+  blockMisses: number
 }
 
 export interface PartitionStatus {
@@ -150,7 +185,13 @@ export interface PartitionStatus {
   /** Frozen memtables waiting for the bucket. */
   frozenMemtables: number
   logBytes: number
-  levels: { level: number; tables: number; sizeBytes: number }[]
+  levels: LevelStatus[]
+}
+
+export interface LevelStatus {
+  level: number
+  tables: number
+  sizeBytes: number
 }
 
 /** A result or an error for each of several queries. */

@@ -1,7 +1,7 @@
 /** What main asks of the I/O pool: one piscina task each, structured-cloned both ways. */
 import type { MessagePort } from 'node:worker_threads'
 import type { ErrorCode } from '../codec/errors.ts'
-import type { TableDescription } from '../codec/manifest.ts'
+import type { ManifestName, TableDescription } from '../codec/manifest.ts'
 
 /** How an I/O thread reaches the bucket. */
 export type StoreAccess =
@@ -9,41 +9,104 @@ export type StoreAccess =
   /** The store lives on the main thread; the port is transferred with the task. */
   | { type: 'port'; port: MessagePort }
 
+/** How new tables are named and written. */
+export interface TableNaming {
+  /** UUID of the domain. */
+  domain: string
+  epoch: number
+  firstTableId: number
+  compression: 'lz4' | 'none'
+  createdAt: number
+}
+
+/** Inclusive. */
+export interface KeyRange {
+  smallest: Uint8Array
+  greatest: Uint8Array
+}
+
 export type IoTask =
   /** Memtable to tables, in the bucket and in the local cache at once. */
-  | {
+  | ({
       type: 'buildTables'
       memory: SharedArrayBuffer
-      domain: string
-      epoch: number
-      firstTableId: number
       lastSequence: number
-      compression: 'lz4' | 'none'
-      createdAt: number
+      /** Sequences of live snapshots. */
+      snapshots: number[]
       cacheDirectory: string
-    }
+    } & TableNaming)
+  /** Tables to tables of one level, likewise. */
+  | ({
+      type: 'compactTables'
+      inputs: TableDescription[]
+      outputLevel: number
+      below: KeyRange[]
+      snapshots: number[]
+      cacheDirectory: string
+    } & TableNaming)
   /** A new object; 'exists' when somebody else's is there. */
   | { type: 'create'; key: string; bytes: Uint8Array }
   /** Moves a small object that points at others. */
   | { type: 'overwrite'; key: string; bytes: Uint8Array }
   | { type: 'read'; key: string }
   | { type: 'listClusters' }
-  /** Makes sure that the local cache has these tables whole; `force` fetches them anyway. */
+  /** All of a table but its blocks, from the local cache or the bucket. */
+  | { type: 'openTable'; table: TableDescription; cacheDirectory: string }
+  /** A range of a table's blocks from the bucket, through the local cache. */
   | {
-      type: 'fetchTables'
-      tables: TableDescription[]
+      type: 'fetchBlocks'
+      table: TableDescription
+      offset: number
+      length: number
       cacheDirectory: string
-      force: boolean
     }
+  /** Deletes a domain's tables and manifests that nobody refers to. */
+  | ({ type: 'collectTables' } & TableCollection)
+
+/** What of a domain's tables and manifests may be collected (workers/io/collect-tables.ts). */
+export interface TableCollection {
+  domain: string
+  /** The domain's committed manifest; null while it has none. */
+  committed: ManifestName | null
+  /** Term of the domain's leader; tables of this epoch from the id on may belong to a job. */
+  epoch: number
+  firstIdUnderWay: number
+  /** Milliseconds: younger ones are kept, and what was replaced a shorter time ago. */
+  delayMs: number
+  now: number
+  isDryRun: boolean
+}
+
+export interface CollectedTables {
+  tables: number
+  manifests: number
+  sizeBytes: number
+}
+
+/** A table that is in the bucket, and its memory (tables/table-memory.ts). */
+export interface BuiltTable {
+  description: TableDescription
+  memory: SharedArrayBuffer
+  /** Bytes of it in the local cache: all, or 0 when they could not be written. */
+  cachedBytes: number
+}
+
+export interface OpenedTable {
+  memory: SharedArrayBuffer
+  /** What came from the bucket. */
+  fetchedBytes: number
+}
 
 export interface IoResults {
-  buildTables: TableDescription[]
+  collectTables: CollectedTables
+  buildTables: BuiltTable[]
+  compactTables: BuiltTable[]
   create: 'created' | 'exists'
   overwrite: null
   read: Uint8Array | null
   listClusters: string[]
-  /** Bytes fetched. */
-  fetchTables: number
+  openTable: OpenedTable
+  fetchBlocks: SharedArrayBuffer
 }
 
 /** What a task comes back with; `details` is plain data. */

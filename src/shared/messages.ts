@@ -6,15 +6,19 @@
  *
  * `call` is main's number for the call, or 0 where nobody waits. Main's requests, by kind:
  *
- *   read      u8 read (reads/) | its arguments
+ *   read      varint sequence of a snapshot, 0 for the newest | u8 read (reads/) | its arguments
  *   write     u8 has request id | [16 request id] | u8 write (writes/) | its arguments
  *   apply     a row batch (codec/row-batch.ts), committed: recovery and followers
  *   freeze    rotate the memtable if it has rows
- *   manifest  varint epoch | varint version | varint last sequence | varint last index |
- *             varint next table id | varint now | varint tables | table descriptions: make the
- *             next manifest
+ *   manifest  varint epoch | varint version | varint next table id | varint now | u8 edit |
+ *             [flush: varint last sequence | varint last index] | varint tables | table
+ *             descriptions: make the next manifest
  *   install   a manifest, committed: make it the version, drop the memtables it covers
  *   recovered nothing: everything was applied
+ *   pick      u8 full: pick a compaction, or one of everything
+ *   fetched   varint fetch | u8 1, or u8 0 and an answer with an error: what a fetch came to; the
+ *             bytes themselves were posted
+ *   forget    u8 memory | text table: let go of a table's memory, or of its file
  *   stop      leave the loop
  *
  * The worker's responses; `sequence` is the domain's newest when it answered:
@@ -24,6 +28,10 @@
  *   frozen    varint memtable id | varint last sequence | varint new memtable id: hand the first
  *             to the I/O pool once its rows are committed
  *   manifest  the next manifest's bytes
+ *   picked    u8 0, or u8 1 | u8 is a move | varint output level | varint inputs | table
+ *             descriptions | varint ranges below | (blob smallest key | blob greatest key) each
+ *   fetch     varint fetch | u8 damaged | varint offset | varint length, 0 for the table's memory |
+ *             table description: a request is parked until that is here
  *   done      nothing: a freeze, install or recovered was carried out
  *   failed    error: the worker cannot go on with this domain
  *
@@ -41,6 +49,9 @@ export const REQUEST = {
   install: 6,
   recovered: 7,
   stop: 8,
+  pick: 9,
+  fetched: 10,
+  forget: 11,
 } as const
 
 export const RESPONSE = {
@@ -50,15 +61,35 @@ export const RESPONSE = {
   manifest: 4,
   done: 5,
   failed: 6,
+  picked: 7,
+  fetch: 8,
 } as const
 
+/** What a next manifest is made for. */
+export const MANIFEST_EDIT = { flush: 0, compaction: 1 } as const
+
 /**
- * What main posts to a worker's port, the one thing that rings cannot carry: memtables, the first
- * before any request of the domain. The worker looks when it needs one.
+ * What main posts to a worker's port: memory, the one thing that rings cannot carry. The worker
+ * looks when a record says that there is something, or when it needs a memtable.
  */
+export type PortMessage = MemtableMessage | TableMessage | FetchedMessage
+
+/** A memtable to rotate to; the first ones before any request of the domain. */
 export interface MemtableMessage {
   domain: number
   memtableId: number
+  memory: SharedArrayBuffer
+}
+
+/** The memory of a table (tables/table-memory.ts), before the manifest that names it. */
+export interface TableMessage {
+  table: string
+  memory: SharedArrayBuffer
+}
+
+/** What a fetch has brought: a table's memory, or bytes of its file. */
+export interface FetchedMessage {
+  fetch: number
   memory: SharedArrayBuffer
 }
 

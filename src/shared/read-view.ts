@@ -7,6 +7,23 @@ export interface ReadView {
   get(key: Uint8Array): Uint8Array | undefined
   /** A cursor over the rows whose keys begin with `prefix`, which is copied. */
   cursor(prefix: Uint8Array): RowScan
+  /**
+   * Of the rows with a prefix whose keys are at or after `from`, the first with a timestamp at or
+   * after `timestamp`. Blocks of tables that have none such are not read.
+   * @param timestampOf that of a row that is no delete; undefined when it has none
+   */
+  firstReaching(
+    prefix: Uint8Array,
+    from: Uint8Array,
+    timestamp: number,
+    timestampOf: (key: Uint8Array, value: Uint8Array) => number | undefined,
+  ): FoundRow | undefined
+}
+
+/** Copies. */
+export interface FoundRow {
+  key: Uint8Array
+  value: Uint8Array
 }
 
 /** Bidirectional, bounded by a prefix. Seeking outside the prefix is allowed. */

@@ -14,5 +14,6 @@ export interface PartitionWorkerData {
   domains: { domain: number; uuid: string }[]
   memtableBytesMax: number
   cacheDirectory: string
-  blockCacheBytesMax: number
+  /** Blocks that this worker keeps for all threads (tables/block-cache.ts). */
+  blockCache: SharedArrayBuffer
 }

@@ -2,19 +2,26 @@
  * The I/O worker: stateless tasks of the pool (shared/io-tasks.ts). Encodes tables, and does all of
  * Waymark's traffic with the bucket.
  */
-import { CLUSTER_PREFIX, clusterIdOf, tableKey } from '../codec/bucket-layout.ts'
-import { corruption, MetastoreError } from '../codec/errors.ts'
-import { xxh64 } from '../codec/hash.ts'
-import type { TableDescription } from '../codec/manifest.ts'
-import type { IoAnswer, IoRequest, IoTask, StoreAccess } from '../shared/io-tasks.ts'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { CLUSTER_PREFIX, clusterIdOf } from '../codec/bucket-layout.ts'
+import { MetastoreError } from '../codec/errors.ts'
+import type { BuiltTable, IoAnswer, IoRequest, IoTask, StoreAccess } from '../shared/io-tasks.ts'
 import { Memtable } from '../shared/memtable.ts'
 import type { ObjectStore } from '../shared/object-store.ts'
 import { CacheFiles } from './io/cache-files.ts'
+import { collectTables } from './io/collect-tables.ts'
+import { compactTables } from './io/compact-tables.ts'
 import { putOnce } from './io/conditional-put.ts'
 import { DirectoryObjectStore } from './io/directory-object-store.ts'
+import { flushTables } from './io/flush-tables.ts'
 import { PortObjectStore } from './io/port-object-store.ts'
 import { withRetry } from './io/retry.ts'
-import { buildTables } from './io/table-writer.ts'
+import { storeTable } from './io/store-table.ts'
+import { type FetchContext, fetchBlocks, openTable } from './io/table-fetch.ts'
+import type { FinishedTable } from './io/table-output.ts'
+
+/** The longest that a merge keeps its thread's event loop to itself. */
+const BREATH_MS = 5
 
 export default async function runTask(request: IoRequest): Promise<IoAnswer> {
   const { task, store, deadlineMs } = request
@@ -46,7 +53,9 @@ function openStore(access: StoreAccess): ObjectStore {
 async function run(task: IoTask, bucket: ObjectStore, deadlineMs: number): Promise<unknown> {
   switch (task.type) {
     case 'buildTables':
-      return flushMemtable(task, bucket, deadlineMs)
+      return flushMemtable(task, fetchContext(task, bucket, deadlineMs))
+    case 'compactTables':
+      return compact(task, fetchContext(task, bucket, deadlineMs))
     case 'create':
       return putOnce(bucket, task.key, task.bytes, { deadlineMs })
     case 'overwrite':
@@ -56,31 +65,49 @@ async function run(task: IoTask, bucket: ObjectStore, deadlineMs: number): Promi
       return withRetry({ deadlineMs }, signal => bucket.get(task.key, { signal }))
     case 'listClusters':
       return listClusters(bucket, deadlineMs)
-    case 'fetchTables':
-      return fetchTables(task, bucket, deadlineMs)
+    case 'collectTables':
+      return collectTables(bucket, task, deadlineMs)
+    case 'openTable':
+      return openTable(fetchContext(task, bucket, deadlineMs), task.table)
+    case 'fetchBlocks': {
+      const context = fetchContext(task, bucket, deadlineMs)
+      return fetchBlocks(context, task.table, task.offset, task.length)
+    }
   }
 }
 
-/** Cache file and object are written together; the version that will name them needs both. */
 async function flushMemtable(
   task: Extract<IoTask, { type: 'buildTables' }>,
-  bucket: ObjectStore,
-  deadlineMs: number,
-): Promise<TableDescription[]> {
-  const cache = new CacheFiles(task.cacheDirectory)
-  const descriptions: TableDescription[] = []
-  for (const { description, bytes } of buildTables(new Memtable(task.memory), task)) {
-    const key = tableKey(description)
-    const [outcome] = await Promise.all([
-      putOnce(bucket, key, bytes, { deadlineMs }),
-      cache.write(key, bytes),
-    ])
-    if (outcome === 'exists') {
-      throw new MetastoreError('CONFLICT', `${key} is already in the bucket: another writer?`)
-    }
-    descriptions.push(description)
+  context: FetchContext,
+): Promise<BuiltTable[]> {
+  const built: BuiltTable[] = []
+  for (const table of flushTables(new Memtable(task.memory), task)) {
+    built.push(await storeTable(context, table))
   }
-  return descriptions
+  return built
+}
+
+async function compact(
+  task: Extract<IoTask, { type: 'compactTables' }>,
+  context: FetchContext,
+): Promise<BuiltTable[]> {
+  const built: BuiltTable[] = []
+  const store = async (table: FinishedTable): Promise<void> => {
+    built.push(await storeTable(context, table))
+  }
+  await compactTables(context, task, store, breather())
+  return built
+}
+
+/** Gives the thread's event loop a turn when BREATH_MS have passed since the last one. */
+function breather(): () => Promise<void> | undefined {
+  let last = performance.now()
+  return () => {
+    if (performance.now() - last < BREATH_MS) return undefined
+    return nextTurn().then(() => {
+      last = performance.now()
+    })
+  }
 }
 
 async function listClusters(bucket: ObjectStore, deadlineMs: number): Promise<string[]> {
@@ -99,32 +126,10 @@ async function listClusters(bucket: ObjectStore, deadlineMs: number): Promise<st
   }
 }
 
-async function fetchTables(
-  task: Extract<IoTask, { type: 'fetchTables' }>,
+function fetchContext(
+  { cacheDirectory }: { cacheDirectory: string },
   bucket: ObjectStore,
   deadlineMs: number,
-): Promise<number> {
-  const cache = new CacheFiles(task.cacheDirectory)
-  let fetchedBytes = 0
-  for (const table of task.tables) {
-    const key = tableKey(table)
-    if (!task.force && (await cache.sizeOf(key)) === table.sizeBytes) continue
-    const bytes = await withRetry({ deadlineMs }, signal => bucket.get(key, { signal }))
-    checkTable(key, table, bytes)
-    await cache.write(key, bytes)
-    fetchedBytes += bytes.length
-  }
-  return fetchedBytes
-}
-
-function checkTable(
-  key: string,
-  table: TableDescription,
-  bytes: Uint8Array | null,
-): asserts bytes is Uint8Array {
-  if (bytes === null) throw corruption(`${key} is not in the bucket`, { file: key })
-  const checksum = xxh64(bytes).toString(16).padStart(16, '0')
-  if (bytes.length !== table.sizeBytes || checksum !== table.checksum) {
-    throw corruption(`${key} in the bucket is not what its manifest says`, { file: key })
-  }
+): FetchContext {
+  return { bucket, cache: new CacheFiles(cacheDirectory), cacheDirectory, deadlineMs }
 }

@@ -1,28 +1,37 @@
 /**
  * A partition worker: a synchronous loop that drains the request ring, works, publishes the
  * responses and sleeps on its doorbell. It never returns to its event loop until it is told to
- * stop, so nothing here may wait for a promise.
+ * stop, so nothing here may wait for a promise: a request that needs what only main can bring is
+ * parked (parked-requests.ts).
  */
 import { randomFillSync } from 'node:crypto'
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { ByteReader, ByteWriter } from '../codec/bytes.ts'
 import { corruption, MetastoreError } from '../codec/errors.ts'
-import { decodeManifest, encodeManifest, getTable } from '../codec/manifest.ts'
+import { decodeManifest, encodeManifest, putTable } from '../codec/manifest.ts'
 import { stampVersion4, UUID_BYTES, uuidBytes } from '../codec/uuid.ts'
 import { Control } from '../shared/control.ts'
 import { Memtable } from '../shared/memtable.ts'
 import {
   beginRecord,
-  type MemtableMessage,
+  getError,
+  type PortMessage,
   putErrorAnswer,
   REQUEST,
   RESPONSE,
 } from '../shared/messages.ts'
 import { answerRead } from '../shared/reads/index.ts'
 import { RingConsumer, RingProducer } from '../shared/ring.ts'
+import type { Snapshot } from '../shared/snapshot.ts'
+import { BlockCache } from '../shared/tables/block-cache.ts'
+import { Carried } from '../shared/tables/carried.ts'
+import { TableFiles } from '../shared/tables/table-files.ts'
+import { ColdRead } from '../shared/tables/table-handle.ts'
 import type { PartitionWorkerData } from '../shared/worker-data.ts'
 import { Domain, type NumberedMemtable } from './domain/domain.ts'
-import { TableCache } from './domain/table-cache.ts'
+import { putJob, readEdit } from './domain/edit-messages.ts'
+import { TableRegistry } from './domain/table-registry.ts'
+import { type Fetch, type ParkedRequest, ParkedRequests } from './parked-requests.ts'
 
 /** Records of one round: then the responses so far are published, and main works beside us. */
 const RECORDS_A_ROUND = 16
@@ -40,7 +49,13 @@ class PartitionWorker {
   readonly #mainDoorbell
   readonly #domains = new Map<number, Domain>()
   readonly #spares = new Map<number, NumberedMemtable[]>()
-  readonly #tables: TableCache
+  readonly #files: TableFiles
+  readonly #tables: TableRegistry
+  readonly #parked: ParkedRequests
+  /** Of each domain whose write is parked: the requests that came after it, in order. */
+  readonly #heldBack = new Map<number, ParkedRequest[]>()
+  /** What fetches have brought, until the record comes that says so. */
+  readonly #fetched = new Map<number, SharedArrayBuffer>()
   readonly #out = new ByteWriter(65_536)
   readonly #answer = new ByteWriter(4096)
   #isStopping = false
@@ -52,7 +67,9 @@ class PartitionWorker {
     this.#control = new Control(data.control, data.workers)
     this.#doorbell = this.#control.workerDoorbell(data.worker)
     this.#mainDoorbell = this.#control.mainDoorbell()
-    this.#tables = new TableCache(data.cacheDirectory, data.blockCacheBytesMax)
+    this.#files = new TableFiles(data.cacheDirectory, new BlockCache(data.blockCache))
+    this.#tables = new TableRegistry(this.#files)
+    this.#parked = new ParkedRequests((fetch, domain) => this.#sendFetch(fetch, domain))
     const ids = randomIds()
     for (const { domain, uuid } of data.domains) {
       const active = this.#takeMemtable(domain)
@@ -87,7 +104,7 @@ class PartitionWorker {
       if (consumed > 0) this.#publish()
       else if (!this.#isSoonBusy()) this.#doorbell.wait(seen)
     }
-    for (const domain of this.#domains.values()) domain.close()
+    this.#files.close()
     this.#port.close()
   }
 
@@ -96,33 +113,74 @@ class PartitionWorker {
     return false
   }
 
+  // -------------------------------------------------------------- requests
+
   #handle(reader: ByteReader): void {
     const kind = reader.u8()
     const number = reader.varint()
     const call = reader.varint()
-    if (kind === REQUEST.stop) {
-      this.#isStopping = true
-      return
+    switch (kind) {
+      case REQUEST.stop:
+        this.#isStopping = true
+        return
+      case REQUEST.fetched:
+        this.#onFetched(reader)
+        return
+      case REQUEST.forget:
+        this.#forget(reader)
+        return
     }
-    const domain = this.#domains.get(number)
-    if (domain === undefined) throw new Error(`domain ${number} is not on this worker`)
-    try {
-      if (kind === REQUEST.read) this.#read(domain, number, call, reader)
-      else if (kind === REQUEST.write) this.#write(domain, number, call, reader)
-      else this.#manage(domain, number, kind, call, reader)
-    } catch (error) {
-      this.#fail(number, call, error)
+    const heldBack = this.#heldBack.get(number)
+    if (heldBack !== undefined && (kind === REQUEST.read || kind === REQUEST.write)) {
+      heldBack.push(copyOf(kind, number, call, reader))
+    } else {
+      this.#run(kind, number, call, reader, undefined)
     }
   }
 
-  #read(domain: Domain, number: number, call: number, reader: ByteReader): void {
-    const out = beginRecord(this.#out, RESPONSE.answer, number, call).varint(domain.sequence)
-    const view = domain.view()
+  /**
+   * Runs a request, or parks it when it misses a part of a table.
+   * @param parked the request, if it was copied before
+   * @returns whether it was answered
+   */
+  #run(
+    kind: number,
+    number: number,
+    call: number,
+    reader: ByteReader,
+    parked: ParkedRequest | undefined,
+  ): boolean {
+    const domain = this.#domains.get(number)
+    if (domain === undefined) throw new Error(`domain ${number} is not on this worker`)
+    const start = reader.position
+    this.#files.beginRequest(parked?.carried)
+    let view = parked?.view
     try {
-      answerRead(view, reader, out)
+      if (kind === REQUEST.read) {
+        const sequence = reader.varint()
+        view ??= domain.view(sequence)
+        this.#read(view, number, call, reader)
+      } else if (kind === REQUEST.write) this.#write(domain, number, call, reader)
+      else this.#manage(domain, number, kind, call, reader)
+    } catch (error) {
+      if (error instanceof ColdRead) {
+        reader.position = start
+        const request = parked ?? copyOf(kind, number, call, reader)
+        request.view = view
+        if (kind === REQUEST.write) this.#holdBack(number)
+        this.#parked.park(request, error)
+        return false
+      }
+      this.#fail(number, call, error)
     } finally {
-      view.release()
+      view?.release()
     }
+    return true
+  }
+
+  #read(view: Snapshot, number: number, call: number, reader: ByteReader): void {
+    const out = beginRecord(this.#out, RESPONSE.answer, number, call).varint(view.sequence)
+    answerRead(view, reader, out)
     this.#respond()
   }
 
@@ -159,10 +217,18 @@ class PartitionWorker {
         domain.finishRecovery()
         break
       case REQUEST.install:
+        this.#takePosted()
         domain.install(decodeManifest(reader.raw(reader.remaining).slice(), 'manifest entry'))
         break
-      case REQUEST.manifest:
-        beginRecord(this.#out, RESPONSE.manifest, number, call).raw(nextManifest(domain, reader))
+      case REQUEST.manifest: {
+        const manifest = encodeManifest(domain.nextManifest(readEdit(reader)))
+        beginRecord(this.#out, RESPONSE.manifest, number, call).raw(manifest)
+        this.#respond()
+        return
+      }
+      case REQUEST.pick:
+        beginRecord(this.#out, RESPONSE.picked, number, call)
+        putJob(this.#out, domain.pick(reader.u8() === 1))
         this.#respond()
         return
       default:
@@ -178,13 +244,78 @@ class PartitionWorker {
       error instanceof MetastoreError
         ? error
         : new MetastoreError('CORRUPTION', `the worker failed: ${describe(error)}`)
-    const isOneCallOnly = error instanceof MetastoreError && call !== 0
-    const kind = isOneCallOnly ? RESPONSE.answer : RESPONSE.failed
-    beginRecord(this.#out, kind, number, call)
-    if (isOneCallOnly) this.#out.varint(this.#domains.get(number)?.sequence ?? 0)
-    putErrorAnswer(this.#out, known)
+    if (error instanceof MetastoreError && call !== 0) this.#refuse(number, call, error)
+    else {
+      putErrorAnswer(beginRecord(this.#out, RESPONSE.failed, number, call), known)
+      this.#respond()
+    }
+  }
+
+  #refuse(number: number, call: number, error: MetastoreError): void {
+    beginRecord(this.#out, RESPONSE.answer, number, call)
+    putErrorAnswer(this.#out.varint(this.#domains.get(number)?.sequence ?? 0), error)
     this.#respond()
   }
+
+  // -------------------------------------------------------------- parked requests
+
+  #holdBack(number: number): void {
+    if (!this.#heldBack.has(number)) this.#heldBack.set(number, [])
+  }
+
+  #onFetched(reader: ByteReader): void {
+    const id = reader.varint()
+    if (reader.u8() === 0) {
+      reader.u8()
+      const error = getError(reader)
+      for (const request of this.#parked.failed(id)) {
+        this.#refuse(request.domain, request.call, error)
+        this.#goOn(request)
+      }
+      return
+    }
+    this.#takePosted()
+    const memory = this.#fetched.get(id)
+    if (memory === undefined) throw new Error(`fetch ${id} has brought nothing`)
+    this.#fetched.delete(id)
+    for (const request of this.#parked.arrived(id, memory)) {
+      if (this.#runAgain(request)) this.#goOn(request)
+    }
+  }
+
+  #runAgain(request: ParkedRequest): boolean {
+    const { kind, domain, call, bytes } = request
+    return this.#run(kind, domain, call, new ByteReader(bytes, 'request'), request)
+  }
+
+  /** After a write that was parked: what came behind it, up to the next write that is. */
+  #goOn({ kind, domain }: ParkedRequest): void {
+    const heldBack = this.#heldBack.get(domain)
+    if (kind !== REQUEST.write || heldBack === undefined) return
+    for (let next = heldBack.shift(); next !== undefined; next = heldBack.shift()) {
+      if (!this.#runAgain(next) && next.kind === REQUEST.write) return
+    }
+    this.#heldBack.delete(domain)
+  }
+
+  #sendFetch({ id, table, offset, length, isDamaged }: Fetch, domain: number): void {
+    beginRecord(this.#out, RESPONSE.fetch, domain, 0)
+      .varint(id)
+      .u8(isDamaged ? 1 : 0)
+      .varint(offset)
+      .varint(length)
+    putTable(this.#out, table.description)
+    this.#respond()
+  }
+
+  #forget(reader: ByteReader): void {
+    const isMemory = reader.u8() === 1
+    const table = reader.text()
+    if (isMemory) this.#tables.forgetMemory(table)
+    else this.#files.closeFile(table)
+  }
+
+  // -------------------------------------------------------------- flow
 
   /** Pushes the record in #out; waits for main when the ring is full. */
   #respond(): void {
@@ -205,31 +336,30 @@ class PartitionWorker {
   }
 
   #takeMemtable(domain: number): NumberedMemtable | undefined {
+    this.#takePosted()
+    return this.#spares.get(domain)?.shift()
+  }
+
+  #takePosted(): void {
     for (;;) {
       const posted = receiveMessageOnPort(this.#port)
-      if (posted === undefined) break
-      const message = posted.message as MemtableMessage
-      const spare = { id: message.memtableId, memtable: new Memtable(message.memory) }
-      const spares = this.#spares.get(message.domain)
-      if (spares === undefined) this.#spares.set(message.domain, [spare])
-      else spares.push(spare)
+      if (posted === undefined) return
+      const message = posted.message as PortMessage
+      if ('table' in message) this.#tables.posted(message.table, message.memory)
+      else if ('fetch' in message) this.#fetched.set(message.fetch, message.memory)
+      else {
+        const spare = { id: message.memtableId, memtable: new Memtable(message.memory) }
+        const spares = this.#spares.get(message.domain)
+        if (spares === undefined) this.#spares.set(message.domain, [spare])
+        else spares.push(spare)
+      }
     }
-    return this.#spares.get(domain)?.shift()
   }
 }
 
-function nextManifest(domain: Domain, reader: ByteReader): Uint8Array {
-  const edit = {
-    epoch: reader.varint(),
-    version: reader.varint(),
-    lastSequence: reader.varint(),
-    lastIndex: reader.varint(),
-    nextTableId: reader.varint(),
-    createdAt: reader.varint(),
-  }
-  const count = reader.varint()
-  const tables = Array.from({ length: count }, () => getTable(reader))
-  return encodeManifest(domain.nextManifest(edit, tables))
+function copyOf(kind: number, domain: number, call: number, reader: ByteReader): ParkedRequest {
+  const bytes = reader.bytes.slice(reader.position, reader.end)
+  return { kind, domain, call, bytes, view: undefined, carried: new Carried(), misses: 0 }
 }
 
 /** Random UUIDs from a pool: one system call for many. */

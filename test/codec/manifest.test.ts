@@ -47,30 +47,46 @@ const MANIFEST: Manifest = {
   lastIndex: 128,
   nextTableId: 6,
   createdAt: 2 ** 40,
+  compactionCursors: [Uint8Array.of(7, 8), new Uint8Array(0)],
   tables: [TABLE],
 }
 
 const ANCESTOR_HEX = '66666666777748889999aaaaaaaaaaaa'
-const GOLDEN = [
-  '574d4d46', // magic
-  '0100', // format version
-  '00112233445566778899aabbccddeeff',
-  '11111111222243338444555555555555',
-  '0308', // epoch, version
-  `01${ANCESTOR_HEX}0207`, // parent
-  '0c', // last sequence
-  '8001', // last index
-  '06', // next table id
-  '808080808020', // created at
-  '01', // tables
-  `${ANCESTOR_HEX}020500`, // domain, epoch, id, level
-  'ac02', // size
-  '1030313233343536373839616263646566', // checksum
-  '0901', // rows, deletes
-  '0100', // smallest key
-  '0210ff', // greatest key
-  '040c', // sequences
+const [HEAD, TAIL] = goldenParts()
+const GOLDEN: string = [
+  '574d4d460200', // magic, format version
+  HEAD,
+  '02', // compaction cursors
+  '020708',
+  '00',
+  TAIL,
 ].join('')
+/** Of version 1, which had no cursors. */
+const GOLDEN_1: string = ['574d4d460100', HEAD, TAIL].join('')
+
+function goldenParts(): [string, string] {
+  const head = [
+    '00112233445566778899aabbccddeeff',
+    '11111111222243338444555555555555',
+    '0308', // epoch, version
+    `01${ANCESTOR_HEX}0207`, // parent
+    '0c', // last sequence
+    '8001', // last index
+    '06', // next table id
+    '808080808020', // created at
+  ].join('')
+  const tail = [
+    '01', // tables
+    `${ANCESTOR_HEX}020500`, // domain, epoch, id, level
+    'ac02', // size
+    '1030313233343536373839616263646566', // checksum
+    '0901', // rows, deletes
+    '0100', // smallest key
+    '0210ff', // greatest key
+    '040c', // sequences
+  ].join('')
+  return [head, tail]
+}
 
 /** `hex` with the checksum that makes it whole. */
 function sealed(hex: string): Uint8Array {
@@ -94,8 +110,33 @@ function refuses(bytes: Uint8Array, why: string): void {
 
 test('a manifest has its golden bytes, the checksum last', () => {
   assert.equal(toHex(encodeManifest(MANIFEST)), toHex(sealed(GOLDEN)))
-  assert.equal(toHex(encodeManifest(MANIFEST).subarray(-8)), '1857bef00092105c')
   assert.deepEqual(decodeManifest(sealed(GOLDEN), 'the/file'), MANIFEST)
+})
+
+test('version 1 still opens: it had no compaction cursors', () => {
+  assert.equal(toHex(sealed(GOLDEN_1).subarray(-8)), '1857bef00092105c')
+  const manifest = { ...MANIFEST, compactionCursors: [] }
+  assert.deepEqual(decodeManifest(sealed(GOLDEN_1), 'the/file'), manifest)
+})
+
+test('tables in an order in which reads would miss rows are CORRUPTION', () => {
+  const at = (level: number, smallest: number, greatest: number): TableDescription => ({
+    ...TABLE,
+    level,
+    smallestKey: Uint8Array.of(smallest),
+    greatestKey: Uint8Array.of(greatest),
+  })
+  const check = (tables: TableDescription[]): void => {
+    decodeManifest(encodeManifest({ ...MANIFEST, tables }), 'the/file')
+  }
+  check([at(0, 1, 9), at(0, 1, 9), at(1, 1, 3), at(1, 4, 6), at(2, 1, 9)])
+  for (const tables of [
+    [at(1, 1, 3), at(1, 3, 6)],
+    [at(1, 4, 6), at(1, 1, 3)],
+    [at(1, 1, 3), at(0, 1, 3)],
+  ]) {
+    refuses(encodeManifest({ ...MANIFEST, tables }), 'out of order')
+  }
 })
 
 const count = fc.oneof(fc.maxSafeNat(), fc.constant(Number.MAX_SAFE_INTEGER))
@@ -122,7 +163,8 @@ const manifests: fc.Arbitrary<Manifest> = plain({
   lastIndex: count,
   nextTableId: count,
   createdAt: count,
-  tables: fc.array(table),
+  compactionCursors: fc.array(fc.uint8Array(), { maxLength: 7 }),
+  tables: fc.array(table).map(inOrder),
 })
 
 test('every manifest comes back, and owns its bytes', () => {
@@ -157,7 +199,7 @@ test('every truncation and every byte too many is CORRUPTION naming the file', (
 
 test('wrong contents are CORRUPTION naming the file, also under a right checksum', () => {
   refuses(sealed(GOLDEN.replace('574d4d46', '574d4d47')), 'another magic')
-  refuses(sealed(GOLDEN.replace('574d4d460100', '574d4d460200')), 'a newer format')
+  refuses(sealed(GOLDEN.replace('574d4d460200', '574d4d460300')), 'a newer format')
   refuses(sealed(`${GOLDEN}00`), 'a byte after the last table')
   for (let length = 0; length < GOLDEN.length; length += 2) {
     refuses(sealed(GOLDEN.slice(0, length)), `the first ${length / 2} bytes`)
@@ -172,6 +214,14 @@ test('the greater epoch is newer, then the greater version', () => {
   assert.equal(isNewerManifest(named(2, 1), named(2, 2)), false)
   assert.equal(isNewerManifest(named(2, 1), named(2, 1)), false)
 })
+
+/** As a manifest has them: by level, and from level 1 on at most one here, so that none overlap. */
+function inOrder(tables: TableDescription[]): TableDescription[] {
+  const levels = new Set<number>()
+  return tables
+    .sort((a, b) => a.level - b.level)
+    .filter(({ level }) => level === 0 || (!levels.has(level) && levels.add(level)))
+}
 
 /** Rows as the code makes them: fast-check's records have no prototype unless asked. */
 function plain<T>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> {

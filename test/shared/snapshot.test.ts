@@ -9,7 +9,8 @@ import fc from 'fast-check'
 import { toHex } from '../../src/codec/bytes.ts'
 import { directoryPrefixBytes, hasPrefix, KeyBuilder } from '../../src/codec/keys.ts'
 import { Memtable } from '../../src/shared/memtable.ts'
-import { Snapshot, type SortedTable } from '../../src/shared/snapshot.ts'
+import { Snapshot } from '../../src/shared/snapshot.ts'
+import type { Version as TableVersion } from '../../src/shared/version.ts'
 import {
   firstSequenceArbitrary,
   insert,
@@ -19,7 +20,7 @@ import {
   topicPartition,
   versionsOf,
 } from './row-keys.ts'
-import { tableOf } from './tables.ts'
+import { levelOf, tableOf, versionOf } from './tables.ts'
 import { type Version, VersionsModel } from './versions.ts'
 import { verifyScans, walk, walkArbitrary } from './walk.ts'
 
@@ -27,7 +28,7 @@ const keys = new KeyBuilder()
 
 interface Sources {
   memtables: Memtable[]
-  tables: SortedTable[]
+  tables: TableVersion
   model: VersionsModel
 }
 
@@ -53,20 +54,26 @@ function sourcesOf(versions: readonly Version[], cuts: readonly number[], tables
   })
   return {
     memtables: memtables.reverse(),
-    tables: parts
-      .slice(0, tables)
-      .map(part => tableOf(part.versions))
-      .reverse(),
+    tables: layered(parts.slice(0, tables).reverse()),
     model,
   }
+}
+
+/** Newest first: the first two in level 0, each further part a level of several tables. */
+function layered(parts: readonly VersionsModel[]): TableVersion {
+  return versionOf(
+    parts.flatMap(({ versions }, i) =>
+      i < 2 ? [tableOf(versions)] : levelOf(versions, i - 1, 1 + (versions.length % 4)),
+    ),
+  )
 }
 
 const sourcesArbitrary: fc.Arbitrary<Sources> = fc
   .tuple(
     rowsArbitrary,
     firstSequenceArbitrary,
-    fc.array(fc.nat({ max: 999 }), { maxLength: 5 }),
-    fc.nat({ max: 4 }),
+    fc.array(fc.nat({ max: 999 }), { maxLength: 7 }),
+    fc.nat({ max: 6 }),
   )
   .map(([rows, firstSequence, cuts, tables]) =>
     sourcesOf(versionsOf(rows, firstSequence), cuts, Math.min(tables, cuts.length + 1)),
@@ -145,7 +152,7 @@ describe('a snapshot', () => {
     })
     const { memtables, tables, model } = sourcesOf(versions, [250, 500, 750], 2)
     assert.equal(memtables.length, 2)
-    assert.equal(tables.length, 2)
+    assert.equal(tables.level0.length, 2)
     const prefix = keys.extentPrefix(tp).slice()
     for (let sequence = 200; sequence > 0; sequence -= 7) {
       const snapshot = new Snapshot(memtables, tables, sequence)
@@ -178,7 +185,7 @@ describe('a snapshot', () => {
   })
 
   test('without sources is empty', () => {
-    const snapshot = new Snapshot([], [], 5)
+    const snapshot = new Snapshot([], versionOf([]), 5)
     assert.equal(snapshot.get(Uint8Array.of(1)), undefined)
     verifyScans(snapshot.cursor(Uint8Array.of(1)), [])
     snapshot.release()

@@ -49,7 +49,7 @@ describe('a table', () => {
         fc.nat({ max: 260 }),
         (rows, firstSequence, blockBytes, steps, age) => {
           const model = modelOf(versionsOf(rows, firstSequence))
-          const table = tableOf(model.versions, blockBytes)
+          const table = tableOf(model.versions, { blockBytes })
           const newest = Math.max(firstSequence, ...model.versions.map(v => v.sequence))
           for (const snapshot of [newest, Math.max(0, newest - age)]) {
             walk(table.borrowCursor(snapshot), model.at(snapshot), steps)
@@ -92,7 +92,7 @@ describe('a table', () => {
       }
     }
     const model = modelOf(versions)
-    const table = tableOf(model.versions, 64)
+    const table = tableOf(model.versions, { blockBytes: 64 })
     for (let snapshot = 0; snapshot <= 481; snapshot += 5) {
       const cursor = table.borrowCursor(snapshot)
       const rows = model.at(snapshot)
@@ -119,7 +119,7 @@ describe('a table', () => {
         value: Uint8Array.of(i),
       })),
     )
-    const table = tableOf(model.versions, 64)
+    const table = tableOf(model.versions, { blockBytes: 64 })
     const first = table.borrowCursor(4)
     const other = table.borrowCursor(2)
     assert.notEqual(first, other)

@@ -82,6 +82,11 @@ export class BloomFilter {
     return this.#section.length
   }
 
+  /** What it was made of. */
+  get section(): Uint8Array {
+    return this.#section
+  }
+
   /** False: never added. True: added, or by chance (about one key in a hundred). */
   mayContain(key: Uint8Array): boolean {
     const section = this.#section

@@ -3,12 +3,19 @@
  * block: a seek lands on the first of them, the newest.
  */
 import { BlockCursor } from './block-cursor.ts'
-import type { TableReader } from './table-reader.ts'
 
 const NO_NUMBER = -1
 
+/** What a cursor asks of a table: a TableReader, or its memory that several threads share. */
+export interface TableBlocks {
+  readonly name: string
+  readonly blockCount: number
+  /** The first block that may hold a key at or after `key`; blockCount when none does. */
+  findBlock(key: Uint8Array): number
+}
+
 export class TableCursor {
-  readonly #reader: TableReader
+  readonly #reader: TableBlocks
   readonly #blockOf: (i: number) => Uint8Array
   readonly #cursor = new BlockCursor()
   /** The block that #cursor holds. */
@@ -19,7 +26,7 @@ export class TableCursor {
    * they are until it is asked for another or release() is called. What it throws passes through,
    * and the cursor then stands nowhere.
    */
-  constructor(reader: TableReader, blockOf: (i: number) => Uint8Array) {
+  constructor(reader: TableBlocks, blockOf: (i: number) => Uint8Array) {
     this.#reader = reader
     this.#blockOf = blockOf
   }
@@ -93,6 +100,16 @@ export class TableCursor {
     if (number === this.#reader.blockCount) return this.#toLastOf(number - 1)
     this.#load(number)
     return this.#cursor.seekLT(key) || this.#toLastOf(number - 1)
+  }
+
+  /** To the first entry of block `number`; false, and it stands nowhere, past the last block. */
+  seekBlock(number: number): boolean {
+    return this.#toFirstOf(number)
+  }
+
+  /** As next(), but false at the end of the block, where it then stands nowhere. */
+  nextInBlock(): boolean {
+    return this.#cursor.next()
   }
 
   /** False, and it stands nowhere, after the last row. */

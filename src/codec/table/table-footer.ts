@@ -4,7 +4,7 @@
  * outside every check.
  */
 import { type ByteWriter, equalBytes, getU32, getU64 } from '../bytes.ts'
-import { corruption } from '../errors.ts'
+import { corruption, MetastoreError } from '../errors.ts'
 import { putChecksum, verifyChecksum } from './table-checksum.ts'
 import {
   CHECKSUM_BYTES,
@@ -58,6 +58,25 @@ export function appendDirectory(out: ByteWriter, sections: readonly TableSection
   putChecksum(out.bytes, out.length, out.bytes.subarray(footerOffset, out.length))
   out.length += CHECKSUM_BYTES
   out.raw(TABLE_MAGIC)
+}
+
+/**
+ * Where the sections of a file of `fileBytes` bytes begin, by its last bytes: at least footer and
+ * directory.
+ * @throws CORRUPTION naming `file`
+ */
+export function sectionsOffset(end: Uint8Array, fileBytes: number, file: string): number {
+  const start = fileBytes - end.length
+  const place = { file, offset: fileBytes - FOOTER_BYTES }
+  try {
+    const footer = decodeFooter(end.subarray(end.length - FOOTER_BYTES), fileBytes)
+    const directoryAt = footer.directoryOffset - start
+    const lines = end.subarray(directoryAt, directoryAt + footer.directoryBytes)
+    return decodeDirectory(lines, footer)[0].offset
+  } catch (error) {
+    if (!(error instanceof MetastoreError && error.code === 'CORRUPTION')) throw error
+    throw corruption(`${file}: offset ${place.offset}: ${error.message}`, place)
+  }
 }
 
 /**

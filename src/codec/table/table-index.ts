@@ -15,27 +15,55 @@ import {
 } from './table-format.ts'
 import { sharedBytes } from './table-index-builder.ts'
 
-/** The index in memory: flat arrays, searched without allocating. */
+/** The index in memory: flat arrays, which may lie in shared memory. */
+export interface TableIndexParts {
+  /** All separators, one after the other. */
+  readonly keys: Uint8Array
+  /** Where each begins, and where the last one ends: one more than there are blocks. */
+  readonly keyOffsets: Uint32Array
+  /** The same of the blocks in the file. */
+  readonly blockOffsets: Uint32Array
+  readonly rawSizes: Uint32Array
+  readonly rowCounts: Uint32Array
+  /** Of each separator the four bytes after the common ones: they tell most of them apart. */
+  readonly heads: Uint32Array
+  /** How many bytes all separators have in common. */
+  readonly commonBytes: number
+}
+
+/** Searched without allocating. Any thread. */
 export class TableIndex {
+  readonly parts: TableIndexParts
   readonly blockCount: number
   /** Of all blocks together: where the sections begin. */
   readonly dataBytes: number
-  readonly rowCount: number
   readonly #keys: Uint8Array
   readonly #keyOffsets: Uint32Array
   readonly #blockOffsets: Uint32Array
   readonly #rawSizes: Uint32Array
   readonly #rowCounts: Uint32Array
-  /** How many bytes all separators have in common. */
   readonly #commonBytes: number
-  /** Of each separator the four bytes after the common ones: they tell most of them apart. */
   readonly #heads: Uint32Array
+
+  /** @param parts borrowed; they must stay as they are */
+  constructor(parts: TableIndexParts) {
+    this.parts = parts
+    this.blockCount = parts.heads.length
+    this.#keys = parts.keys
+    this.#keyOffsets = parts.keyOffsets
+    this.#blockOffsets = parts.blockOffsets
+    this.#rawSizes = parts.rawSizes
+    this.#rowCounts = parts.rowCounts
+    this.#heads = parts.heads
+    this.#commonBytes = parts.commonBytes
+    this.dataBytes = parts.blockOffsets[this.blockCount]
+  }
 
   /**
    * Decodes the section and copies what it keeps.
    * @throws CORRUPTION when it does not decode.
    */
-  constructor(section: Uint8Array) {
+  static decode(section: Uint8Array): TableIndex {
     const count = section.length < INDEX_HEAD_BYTES ? 0 : getU32(section, 0)
     const linesEnd = INDEX_HEAD_BYTES + count * INDEX_LINE_BYTES
     // Checked before the arrays are made: they are then no larger than the section itself.
@@ -44,20 +72,27 @@ export class TableIndex {
     }
     const column = (number: number): Uint32Array =>
       readColumn(section, INDEX_HEAD_BYTES + number * count * 4, count)
-    this.blockCount = count
-    this.#keys = section.slice(linesEnd)
-    this.#keyOffsets = startingAtZero(column(0))
-    this.#blockOffsets = runningSum(column(1))
-    this.#rawSizes = column(2)
-    this.#rowCounts = column(3)
-    this.dataBytes = this.#blockOffsets[count]
-    this.rowCount = this.#rowCounts.reduce((sum, rows) => sum + rows, 0)
-    this.#verifySizes()
-    this.#verifyKeys()
+    const parts = {
+      keys: section.slice(linesEnd),
+      keyOffsets: startingAtZero(column(0)),
+      blockOffsets: runningSum(column(1)),
+      rawSizes: column(2),
+      rowCounts: column(3),
+      heads: new Uint32Array(count),
+      commonBytes: 0,
+    }
+    const plain = new TableIndex(parts)
+    plain.#verifySizes()
+    plain.#verifyKeys()
+    if (count === 0) return plain
     // In order, so that what the first and the last have in common all have.
-    this.#commonBytes = count === 0 ? 0 : sharedBytes(this.separator(0), this.separator(count - 1))
-    this.#heads = new Uint32Array(count)
-    for (let i = 0; i < count; i++) this.#heads[i] = headOf(this.separator(i), this.#commonBytes)
+    const commonBytes = sharedBytes(plain.separator(0), plain.separator(count - 1))
+    for (let i = 0; i < count; i++) parts.heads[i] = headOf(plain.separator(i), commonBytes)
+    return new TableIndex({ ...parts, commonBytes })
+  }
+
+  get rowCount(): number {
+    return this.#rowCounts.reduce((sum, rows) => sum + rows, 0)
   }
 
   get memoryBytes(): number {

@@ -28,7 +28,8 @@ export interface TableSource {
   read(offset: number, length: number): Uint8Array
 }
 
-interface TableParts {
+/** All of a table but its blocks, verified. */
+export interface TableParts {
   readonly properties: TableProperties
   readonly index: TableIndex
   readonly keyFilter: BloomFilter
@@ -43,13 +44,14 @@ export class TableReader {
   readonly name: string
   readonly properties: TableProperties
   readonly #source: TableSource
-  readonly #parts: TableParts
+  /** Owned by the reader. */
+  readonly parts: TableParts
 
   private constructor(source: TableSource, name: string, parts: TableParts) {
     this.name = name
     this.properties = parts.properties
     this.#source = source
-    this.#parts = parts
+    this.parts = parts
   }
 
   /**
@@ -66,7 +68,7 @@ export class TableReader {
       readSection(source, name, sections, type, decode)
     const properties = section(SECTION_TYPE.properties, decodeProperties)
     const index = section(SECTION_TYPE.index, bytes => {
-      const decoded = new TableIndex(bytes)
+      const decoded = TableIndex.decode(bytes)
       verifyIndex(decoded, properties, sections[0].offset)
       return decoded
     })
@@ -82,25 +84,25 @@ export class TableReader {
   }
 
   get blockCount(): number {
-    return this.#parts.index.blockCount
+    return this.parts.index.blockCount
   }
 
   /** Estimate of what the reader keeps in memory. */
   get memoryBytes(): number {
-    const { index, keyFilter, prefixFilter, timestamps } = this.#parts
+    const { index, keyFilter, prefixFilter, timestamps } = this.parts
     const filters = keyFilter.memoryBytes + prefixFilter.memoryBytes
     return index.memoryBytes + filters + timestamps.byteLength + 1024
   }
 
   /** The first block that may hold a key at or after `key`; blockCount when none does. */
   findBlock(key: Uint8Array): number {
-    return this.#parts.index.find(key)
+    return this.parts.index.find(key)
   }
 
   /** Rows of block `i`, deletes included. */
   blockRowCount(i: number): number {
     this.#verifyNumber(i)
-    return this.#parts.index.rows(i)
+    return this.parts.index.rows(i)
   }
 
   /**
@@ -109,28 +111,28 @@ export class TableReader {
    */
   readBlock(i: number): Uint8Array {
     this.#verifyNumber(i)
-    const { index } = this.#parts
+    const { index } = this.parts
     const offset = index.offset(i)
     const length = index.storedBytes(i)
     const place = { file: this.name, block: i, offset }
     const bytes = readExactly(this.#source, place, offset, length)
-    return located(place, () => decodeBlock(bytes, index.rawBytes(i)))
+    return decodeStoredBlock(bytes, index.rawBytes(i), place)
   }
 
   /** False: no row of this user key is in the table, not even a delete. */
   mayContainKey(key: Uint8Array): boolean {
-    return this.#parts.keyFilter.mayContain(key)
+    return this.parts.keyFilter.mayContain(key)
   }
 
   /** False: no key of the table has this prefix, if it is one that the builder was told of. */
   mayContainPrefix(prefix: Uint8Array): boolean {
-    return this.#parts.prefixFilter.mayContain(prefix)
+    return this.parts.prefixFilter.mayContain(prefix)
   }
 
   /** Of the rows of block `i` that have a timestamp; undefined when none has. */
   timestampBounds(i: number): TimestampBounds | undefined {
     this.#verifyNumber(i)
-    const { timestamps } = this.#parts
+    const { timestamps } = this.parts
     const least = timestamps[i * 2]
     return least === Infinity ? undefined : { least, greatest: timestamps[i * 2 + 1] }
   }
@@ -181,6 +183,18 @@ function verifyIndex(index: TableIndex, properties: TableProperties, sectionsOff
   if (blockCount > 0 && !equalBytes(index.separator(blockCount - 1), properties.greatestKey)) {
     throw corruption('the index does not end with the greatest key')
   }
+}
+
+/**
+ * A block from its stored bytes, trailer included: verified, decompressed, and the caller's.
+ * @throws CORRUPTION naming the place
+ */
+export function decodeStoredBlock(
+  bytes: Uint8Array,
+  rawBytes: number,
+  place: CorruptionPlace,
+): Uint8Array {
+  return located(place, () => decodeBlock(bytes, rawBytes))
 }
 
 function decodeBlock(bytes: Uint8Array, rawBytes: number): Uint8Array {

@@ -278,6 +278,16 @@ export class DiskLog {
     return this.#groups.get(group)?.sizeBytes ?? 0
   }
 
+  /** A group with live entries in the oldest segment, unless that is the one being written. */
+  pinningGroup(): number | undefined {
+    if (this.#segments.count < 2) return undefined
+    const { sequence } = this.#segments.oldest
+    for (const index of this.#groups.all()) {
+      if (index.firstSequence === sequence) return index.group
+    }
+    return undefined
+  }
+
   /** Makes all that was appended durable and closes the files. Idempotent; never fails. */
   close(): Promise<void> {
     this.#closing ??= this.#close()

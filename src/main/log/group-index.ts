@@ -41,6 +41,11 @@ export class GroupIndex {
     return this.#count === 0 ? this.cutTerm : this.#terms[this.#head + this.#count - 1]
   }
 
+  /** Sequence of the segment that holds the oldest live entry; undefined when none is live. */
+  get firstSequence(): number | undefined {
+    return this.#count === 0 ? undefined : this.#sequences[this.#head]
+  }
+
   /** Whether live entries follow the cut without a gap; false only while a log is recovered. */
   get isContiguous(): boolean {
     return this.#count === 0 || this.#first === this.cutIndex + 1

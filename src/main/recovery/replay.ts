@@ -4,23 +4,12 @@
  * log is cut at what the manifest covers, which is older.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { MetastoreError } from '../../codec/errors.ts'
 import { decodeManifest, isNewerManifest, type Manifest } from '../../codec/manifest.ts'
 import { batchSequence } from '../../codec/row-batch.ts'
 import { REQUEST } from '../../shared/messages.ts'
 import type { DomainHandle } from '../domain-handle.ts'
-import type { IoPool } from '../io-pool.ts'
 import type { DiskLog } from '../log/disk-log.ts'
-import type { Logger } from '../options.ts'
 import { ENTRY_KIND } from '../replication/replicated-log.ts'
-
-interface Context {
-  disk: DiskLog
-  domains: readonly DomainHandle[]
-  io: IoPool
-  cacheDirectory: string
-  logger: Logger
-}
 
 /** Where each domain's batches are in the log; to name the entry that a frozen memtable ends at. */
 export class RecoveredIndexes {
@@ -43,15 +32,15 @@ export class RecoveredIndexes {
 
 /** @returns bytes of row batches that were applied */
 export async function recoverDomains(
-  context: Context,
+  disk: DiskLog,
+  domains: readonly DomainHandle[],
   indexes: readonly RecoveredIndexes[],
 ): Promise<number> {
-  const manifests = await newestManifests(context)
-  for (const [group, bytes] of manifests) {
-    await installManifest(context, context.domains[group], bytes)
+  for (const [group, { manifest, bytes }] of await newestManifests(disk)) {
+    await domains[group].install(manifest, bytes)
   }
-  const appliedBytes = await applyBatches(context, indexes)
-  const recovered = context.domains.map(domain =>
+  const appliedBytes = await applyBatches(disk, domains, indexes)
+  const recovered = domains.map(domain =>
     domain.manage(
       REQUEST.recovered,
       () => {},
@@ -62,8 +51,13 @@ export async function recoverDomains(
   return appliedBytes
 }
 
-async function newestManifests({ disk }: Context): Promise<Map<number, Uint8Array>> {
-  const newest = new Map<number, { bytes: Uint8Array; manifest: Manifest }>()
+interface FoundManifest {
+  bytes: Uint8Array
+  manifest: Manifest
+}
+
+async function newestManifests(disk: DiskLog): Promise<Map<number, FoundManifest>> {
+  const newest = new Map<number, FoundManifest>()
   await disk.replay(({ group, index, kind, payload }) => {
     if (kind !== ENTRY_KIND.manifest) return
     const bytes = payload.slice()
@@ -73,40 +67,12 @@ async function newestManifests({ disk }: Context): Promise<Map<number, Uint8Arra
       newest.set(group, { bytes, manifest })
     }
   })
-  return new Map([...newest].map(([group, { bytes }]) => [group, bytes]))
-}
-
-/** Once more with fresh copies when a cached table does not open. */
-async function installManifest(
-  { io, cacheDirectory, logger }: Context,
-  domain: DomainHandle,
-  bytes: Uint8Array,
-): Promise<void> {
-  const manifest = decodeManifest(bytes, 'manifest entry')
-  const { tables } = manifest
-  const install = (): Promise<void> =>
-    domain.manage(
-      REQUEST.install,
-      out => out.raw(bytes),
-      () => undefined,
-    )
-  await io.run({ type: 'fetchTables', tables, cacheDirectory, force: false })
-  try {
-    await install()
-  } catch (error) {
-    if (!(error instanceof MetastoreError) || error.code !== 'CORRUPTION') throw error
-    logger.warn(
-      { err: error, domain: domain.number },
-      'a cached table is damaged; fetching it again',
-    )
-    await io.run({ type: 'fetchTables', tables, cacheDirectory, force: true })
-    await install()
-  }
-  domain.installed(manifest)
+  return newest
 }
 
 async function applyBatches(
-  { disk, domains }: Context,
+  disk: DiskLog,
+  domains: readonly DomainHandle[],
   indexes: readonly RecoveredIndexes[],
 ): Promise<number> {
   let appliedBytes = 0

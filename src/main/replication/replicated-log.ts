@@ -18,6 +18,10 @@ export interface ReplicatedLog {
   cut(group: number, index: number): void
   /** Bytes of the group's entries on disk. */
   groupBytes(group: number): number
+  /** Bytes of the whole log on disk, entries that nobody needs any more included. */
+  readonly sizeBytes: number
+  /** A group that keeps the oldest part of the log from being removed; undefined when none does. */
+  pinningGroup(): number | undefined
   close(): Promise<void>
 }
 

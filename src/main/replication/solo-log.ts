@@ -61,6 +61,14 @@ export class SoloLog implements ReplicatedLog {
     return this.#disk.groupBytes(group)
   }
 
+  get sizeBytes(): number {
+    return this.#disk.sizeBytes
+  }
+
+  pinningGroup(): number | undefined {
+    return this.#disk.pinningGroup()
+  }
+
   close(): Promise<void> {
     return this.#disk.close()
   }

@@ -1,7 +1,7 @@
 /** findByOffset, findByOffsets, findByTimestamp, getOffsetForBytes, listExtents. */
 import type { ByteReader, ByteWriter } from '../../codec/bytes.ts'
 import { type MetastoreError, outOfRange } from '../../codec/errors.ts'
-import type { PartitionRow } from '../../codec/rows.ts'
+import { extentTimestamp, type PartitionRow } from '../../codec/rows.ts'
 import { formatUuid, UUID_BYTES } from '../../codec/uuid.ts'
 import type { Extent, ExtentLocation } from '../api.ts'
 import { getAnswer, putAnswer } from '../messages.ts'
@@ -13,7 +13,9 @@ import {
   objectOf,
   partitionOf,
   type Read,
+  readKeys,
   type StoredExtent,
+  storedExtent,
 } from './read.ts'
 
 function putExtent(out: ByteWriter, extent: StoredExtent): void {
@@ -107,6 +109,19 @@ export const findByOffsets: Read<
   },
 }
 
+/** The first extent from `baseOffset` on that reaches `timestamp`. */
+function extentReaching(
+  view: ReadView,
+  tp: Uint8Array,
+  baseOffset: number,
+  timestamp: number,
+): StoredExtent | undefined {
+  const from = readKeys.extent(tp, baseOffset).slice()
+  const prefix = readKeys.extentPrefix(tp).slice()
+  const row = view.firstReaching(prefix, from, timestamp, extentTimestamp)
+  return row === undefined ? undefined : storedExtent(row.key, row.value)
+}
+
 /** 20 topic partition | varint timestamp | varint least offset -> location */
 export const findByTimestamp: Read<
   { tp: Uint8Array; timestamp: number; minOffset: number },
@@ -117,12 +132,16 @@ export const findByTimestamp: Read<
     const tp = getTp(reader)
     const timestamp = reader.varint()
     const minOffset = reader.varint()
-    partitionOf(view, tp)
+    const { startOffset } = partitionOf(view, tp)
+    // Below startOffset there may be many deletes, and no extents but the one that holds it.
     const scan = new ExtentScan(view, tp)
-    for (scan.seek(minOffset); scan.valid; scan.next()) {
+    scan.seek(Math.max(minOffset, startOffset))
+    if (scan.valid) {
       const extent = scan.extent()
-      if (extent.maxTimestamp >= timestamp) {
-        putLocation(view, out, extent)
+      const reaches = extent.maxTimestamp >= timestamp
+      const found = reaches ? extent : extentReaching(view, tp, extent.baseOffset + 1, timestamp)
+      if (found !== undefined) {
+        putLocation(view, out, found)
         return
       }
     }

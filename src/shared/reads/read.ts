@@ -57,6 +57,18 @@ export interface StoredExtent extends ExtentRow {
   baseOffset: number
 }
 
+export function storedExtent(key: Uint8Array, value: Uint8Array): StoredExtent {
+  const row = decodeExtent(key, value)
+  return {
+    baseOffset: keyNumber(key),
+    lastOffset: row.lastOffset,
+    maxTimestamp: row.maxTimestamp,
+    position: row.position,
+    sizeBytes: row.sizeBytes,
+    objectId: row.objectId,
+  }
+}
+
 /** The extents of one partition, in both directions. */
 export class ExtentScan {
   readonly #tp: Uint8Array
@@ -106,16 +118,7 @@ export class ExtentScan {
   }
 
   extent(): StoredExtent {
-    const key = this.#rows.key()
-    const row = decodeExtent(key, this.#rows.value())
-    return {
-      baseOffset: keyNumber(key),
-      lastOffset: row.lastOffset,
-      maxTimestamp: row.maxTimestamp,
-      position: row.position,
-      sizeBytes: row.sizeBytes,
-      objectId: row.objectId,
-    }
+    return storedExtent(this.#rows.key(), this.#rows.value())
   }
 }
 

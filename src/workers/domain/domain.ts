@@ -16,10 +16,17 @@ import { RowBatchBuilder, RowBatchReader } from '../../codec/row-batch.ts'
 import { formatUuid } from '../../codec/uuid.ts'
 import type { Memtable } from '../../shared/memtable.ts'
 import { Snapshot } from '../../shared/snapshot.ts'
+import { Version } from '../../shared/version.ts'
+import {
+  addFlushed,
+  applyCompaction,
+  type CompactionJob,
+  pickCompaction,
+  pickFullCompaction,
+} from './compaction-picker.ts'
 import { RequestLedger } from './request-ledger.ts'
 import { executeWrite } from './state-machine.ts'
-import type { TableCache } from './table-cache.ts'
-import { TableSet } from './table-set.ts'
+import type { TableRegistry } from './table-registry.ts'
 
 /** What a caller may try again after, when memtables wait for the bucket. */
 const RETRY_AFTER_MS = 250
@@ -30,10 +37,13 @@ export interface NumberedMemtable {
 }
 
 /** What main says of the next manifest. */
-export type ManifestEdit = Pick<
-  Manifest,
-  'epoch' | 'version' | 'lastSequence' | 'lastIndex' | 'nextTableId' | 'createdAt'
->
+export interface ManifestEdit
+  extends Pick<Manifest, 'epoch' | 'version' | 'nextTableId' | 'createdAt'> {
+  /** Of a flush: up to where the tables replace the log. Absent for a compaction. */
+  flushed: Pick<Manifest, 'lastSequence' | 'lastIndex'> | undefined
+  /** Of a flush, newest first; or what the job that was picked last came to. */
+  tables: TableDescription[]
+}
 
 interface FrozenMemtable extends NumberedMemtable {
   lastSequence: number
@@ -46,7 +56,7 @@ export interface DomainOptions {
   uuid: Uint8Array
   clusterId: string
   memtableBytesMax: number
-  tables: TableCache
+  tables: TableRegistry
   /** A memtable that main has posted, or undefined when there is none now. */
   takeMemtable: (domain: number) => NumberedMemtable | undefined
   now: () => number
@@ -60,13 +70,15 @@ export class Domain {
   readonly #rows = new RowBatchBuilder()
   readonly #batch = new RowBatchReader()
   readonly #ledger = new RequestLedger()
-  readonly #tables: TableSet
+  #version = Version.EMPTY
   #active: NumberedMemtable
   /** Newest first. */
   #frozen: FrozenMemtable[] = []
   /** Newest first: the active one, then the frozen ones. */
   #memtables: Memtable[]
   #manifest: Manifest | null = null
+  /** What pick() gave last; main has at most one job of a domain under way. */
+  #job: CompactionJob | undefined
   #sequence = 0
 
   /** @param active the first memtable, empty */
@@ -74,16 +86,19 @@ export class Domain {
     this.#options = options
     this.#active = active
     this.#memtables = [active.memtable]
-    this.#tables = new TableSet(options.tables)
   }
 
   get sequence(): number {
     return this.#sequence
   }
 
-  /** The newest state, uncommitted batches included. To be released at the end of the request. */
-  view(): Snapshot {
-    return new Snapshot(this.#memtables, this.#tables.newestFirst, this.#sequence)
+  /**
+   * The newest state, uncommitted batches included, or that at a sequence which main keeps alive.
+   * To be released at the end of the request.
+   */
+  view(sequence = 0): Snapshot {
+    const at = sequence === 0 ? this.#sequence : sequence
+    return new Snapshot(this.#memtables, this.#version, at)
   }
 
   /**
@@ -95,6 +110,7 @@ export class Domain {
     const rows = this.#rows.begin(this.#options.uuid, this.#sequence + 1)
     const { now, newId } = this.#options
     const view = this.view()
+    this.#ledger.discard()
     try {
       executeWrite({ view, rows, now: now(), newId }, this.#ledger, reader, out)
     } finally {
@@ -105,6 +121,7 @@ export class Domain {
     if (batch.length > LOG_PAYLOAD_BYTES_MAX) throw tooLarge(rows.count, batch.length)
     this.#makeRoom(rows.count, rows.keyBytes, rows.valueBytes)
     this.#insert(this.#batch.reset(batch))
+    this.#ledger.accept()
     return batch
   }
 
@@ -150,10 +167,18 @@ export class Domain {
     if (this.#active.memtable.rowCount > 0) this.#rotate()
   }
 
-  /** The manifest that adds `tables`, newest first, to the present version. */
-  nextManifest(edit: ManifestEdit, tables: TableDescription[]): Manifest {
+  /** The next compaction to be done, or one of everything; undefined when there is none. */
+  pick(isFull: boolean): CompactionJob | undefined {
+    const manifest = this.#manifest
+    if (manifest === null) return undefined
+    this.#job = isFull ? pickFullCompaction(manifest) : pickCompaction(manifest)
+    return this.#job
+  }
+
+  /** The manifest that follows the present one. */
+  nextManifest({ flushed, tables, ...edit }: ManifestEdit): Manifest {
     const parent = this.#manifest
-    return {
+    const common = {
       ...edit,
       clusterId: this.#options.clusterId,
       domain: formatUuid(this.#options.uuid),
@@ -161,22 +186,35 @@ export class Domain {
         parent === null
           ? null
           : { domain: parent.domain, epoch: parent.epoch, version: parent.version },
-      tables: [...tables, ...(parent === null ? [] : parent.tables)],
+    }
+    if (flushed !== undefined) {
+      return {
+        ...common,
+        ...flushed,
+        compactionCursors: parent?.compactionCursors ?? [],
+        tables: addFlushed(parent?.tables ?? [], tables),
+      }
+    }
+    const job = this.#job
+    if (parent === null || job === undefined) throw new Error('no compaction was picked')
+    return {
+      ...common,
+      lastSequence: parent.lastSequence,
+      lastIndex: parent.lastIndex,
+      ...applyCompaction(parent, job, tables),
     }
   }
 
-  /** Makes a committed manifest the version. @throws CORRUPTION when a table does not open */
+  /** Makes a committed manifest the version. */
   install(manifest: Manifest): void {
-    this.#tables.replace(manifest.tables)
+    const { tables } = this.#options
+    this.#version = tables.versionOf(manifest)
+    if (this.#manifest !== null) tables.removeGone(this.#manifest, manifest)
     this.#manifest = manifest
     this.#frozen = this.#frozen.filter(({ lastSequence }) => lastSequence > manifest.lastSequence)
     this.#memtables = [this.#active.memtable, ...this.#frozen.map(({ memtable }) => memtable)]
     // In recovery the manifest comes first and says where the log goes on.
     if (this.#sequence < manifest.lastSequence) this.#sequence = manifest.lastSequence
-  }
-
-  close(): void {
-    this.#tables.replace([])
   }
 
   /** Invariant 2. @throws OVERLOADED or INVALID_REQUEST */

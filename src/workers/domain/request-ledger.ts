@@ -24,6 +24,8 @@ export class RequestLedger {
   /** Oldest first, from #first on. */
   #entries: Entry[] = []
   #first = 0
+  /** What store() will have changed once its batch is inserted. */
+  #staged: { first: number; entry: Entry } | undefined
 
   /** Reads the ids that a domain holds; after recovery. */
   load(view: ReadView): void {
@@ -54,33 +56,50 @@ export class RequestLedger {
     return row.answer
   }
 
-  /** Appends the answer's row to the batch, and the leave of those that have to go. */
+  /**
+   * Appends the answer's row to the batch, and the leave of those that have to go. The ledger
+   * itself changes with accept(): the batch may still be refused, or miss a block and be made
+   * again.
+   */
   store(context: WriteContext, id: Uint8Array, callKind: number, answer: Uint8Array): void {
     const { now } = context
     context.rows.put(
       keys.request(id),
       encodeRequest(scratch, { acceptedAt: now, callKind, answer }),
     )
-    for (let evictions = 0; evictions < EVICTIONS_MAX && this.#isOldestDue(now); evictions++) {
-      const entry = this.#entries[this.#first++]
+    let first = this.#first
+    for (let i = 0; i < EVICTIONS_MAX && this.#isDue(first, now); i++) {
+      const entry = this.#entries[first++]
       // An id that came again after its time has a newer entry; its row must stay.
       const key = keys.request(entry.id)
       const value = context.view.get(key)
       const isOwn = value !== undefined && decodeRequest(key, value).acceptedAt === entry.acceptedAt
       if (isOwn && Buffer.compare(entry.id, id) !== 0) context.rows.delete(keys.request(entry.id))
     }
-    this.#entries.push({ id: id.slice(), acceptedAt: now })
+    this.#staged = { first, entry: { id: id.slice(), acceptedAt: now } }
+  }
+
+  /** The batch of the last store() is inserted. */
+  accept(): void {
+    const staged = this.#staged
+    if (staged === undefined) return
+    this.#staged = undefined
+    this.#first = staged.first
+    this.#entries.push(staged.entry)
     if (this.#first > REQUESTS_KEPT_MAX) {
       this.#entries = this.#entries.slice(this.#first)
       this.#first = 0
     }
   }
 
-  #isOldestDue(now: number): boolean {
-    const count = this.#entries.length - this.#first
+  /** Whatever was stored and not accepted is forgotten. */
+  discard(): void {
+    this.#staged = undefined
+  }
+
+  #isDue(first: number, now: number): boolean {
+    const count = this.#entries.length - first
     if (count === 0) return false
-    return (
-      count >= REQUESTS_KEPT_MAX || now - this.#entries[this.#first].acceptedAt >= REQUEST_KEPT_MS
-    )
+    return count >= REQUESTS_KEPT_MAX || now - this.#entries[first].acceptedAt >= REQUEST_KEPT_MS
   }
 }

@@ -1,9 +1,11 @@
 /**
  * Files of the local cache. They may vanish or be damaged at any time, since the bucket has the
- * same bytes; so a write is made whole by rename, but not synced.
+ * same bytes; so a whole file is put in place by rename, but not synced, and a write that fails
+ * (the disk is full, say) harms nobody: the answer says whether it was done.
  */
 import { randomUUID } from 'node:crypto'
-import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 export class CacheFiles {
@@ -13,26 +15,47 @@ export class CacheFiles {
     this.#directory = directory
   }
 
-  /** Size of a file in bytes; undefined when it is not there. */
-  async sizeOf(key: string): Promise<number | undefined> {
+  /** A whole file. */
+  async write(key: string, bytes: Uint8Array): Promise<boolean> {
+    const path = join(this.#directory, key)
+    const temporary = `${path}.${randomUUID()}.tmp`
     try {
-      return (await stat(join(this.#directory, key))).size
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-      throw error
+      await mkdir(dirname(path), { recursive: true })
+      await writeFile(temporary, bytes)
+      await rename(temporary, path)
+      return true
+    } catch {
+      await rm(temporary, { force: true }).catch(() => {})
+      return false
     }
   }
 
-  async write(key: string, bytes: Uint8Array): Promise<void> {
+  /**
+   * A part of a file of `sizeBytes` bytes, which is created with holes when it is not there. Holes
+   * read as zeros, which no stored block is.
+   */
+  async writeRange(
+    key: string,
+    sizeBytes: number,
+    offset: number,
+    bytes: Uint8Array,
+  ): Promise<boolean> {
     const path = join(this.#directory, key)
-    const temporary = `${path}.${randomUUID()}.tmp`
-    await mkdir(dirname(path), { recursive: true })
     try {
-      await writeFile(temporary, bytes)
-      await rename(temporary, path)
-    } catch (error) {
-      await rm(temporary, { force: true })
-      throw error
+      await mkdir(dirname(path), { recursive: true })
+      const file = await open(path, constants.O_RDWR | constants.O_CREAT)
+      try {
+        if ((await file.stat()).size !== sizeBytes) await file.truncate(sizeBytes)
+        let done = 0
+        while (done < bytes.length) {
+          done += (await file.write(bytes, done, bytes.length - done, offset + done)).bytesWritten
+        }
+        return true
+      } finally {
+        await file.close()
+      }
+    } catch {
+      return false
     }
   }
 }

@@ -49,7 +49,7 @@ test('the search agrees with a linear one', () => {
       fc.array(keyArbitrary, { minLength: 1, maxLength: 20 }),
       (common, keys, targets) => {
         const separators = keys.map(key => Uint8Array.from([...common, ...key])).sort(compareBytes)
-        const index = new TableIndex(indexOf(separators))
+        const index = TableIndex.decode(indexOf(separators))
         const near = targets.map(key => Uint8Array.from([...common, ...key]))
         for (const target of [...targets, ...near, ...separators, Uint8Array.from(common)]) {
           const found = separators.findIndex(key => compareBytes(key, target) >= 0)
@@ -62,7 +62,7 @@ test('the search agrees with a linear one', () => {
 })
 
 test('blocks lie one after the other', () => {
-  const index = new TableIndex(indexOf([1, 2, 3].map(byte => Uint8Array.of(byte))))
+  const index = TableIndex.decode(indexOf([1, 2, 3].map(byte => Uint8Array.of(byte))))
   assert.equal(index.blockCount, 3)
   assert.deepEqual(
     [0, 1, 2, 3].map(i => index.offset(i)),
@@ -85,7 +85,7 @@ test('blocks lie one after the other', () => {
 })
 
 test('separators out of order are CORRUPTION', () => {
-  assert.ok(isCorrupt(() => new TableIndex(indexOf([Uint8Array.of(2), Uint8Array.of(1)]))))
+  assert.ok(isCorrupt(() => TableIndex.decode(indexOf([Uint8Array.of(2), Uint8Array.of(1)]))))
 })
 
 test('sizes that no block has are CORRUPTION', () => {
@@ -101,7 +101,7 @@ test('sizes that no block has are CORRUPTION', () => {
     const builder = new TableIndexBuilder()
     builder.add(Uint8Array.of(1), stored, raw, rows)
     assert.ok(
-      isCorrupt(() => new TableIndex(builder.finish())),
+      isCorrupt(() => TableIndex.decode(builder.finish())),
       `${stored} ${raw} ${rows}`,
     )
   }
@@ -110,5 +110,5 @@ test('sizes that no block has are CORRUPTION', () => {
 test('blocks that would lie past 4 GiB are CORRUPTION, not somewhere else', () => {
   const builder = new TableIndexBuilder()
   for (let i = 0; i < 200; i++) builder.add(Uint8Array.of(1), 33_000_000, 33_000_000, 1)
-  assert.ok(isCorrupt(() => new TableIndex(builder.finish())))
+  assert.ok(isCorrupt(() => TableIndex.decode(builder.finish())))
 })

@@ -1,58 +1,12 @@
 /** A table as a source of rows at a snapshot: versions that are too new are passed over. */
-import { compareBytes, equalBytes } from '../codec/bytes.ts'
-import { filterPrefixBytes, prefixEnd } from '../codec/keys.ts'
-import { TableCursor } from '../codec/table/table-cursor.ts'
-import type { TableReader } from '../codec/table/table-reader.ts'
-import type { RowCursor } from './row-cursor.ts'
-import type { SortedTable } from './snapshot.ts'
+import { equalBytes } from '../../codec/bytes.ts'
+import type { TableCursor } from '../../codec/table/table-cursor.ts'
+import type { RowCursor } from '../row-cursor.ts'
+import type { TableMemory } from './table-memory.ts'
 
-export class Table implements SortedTable {
-  readonly #reader: TableReader
-  readonly #blockOf: (block: number) => Uint8Array
-  /** For point reads, which never overlap. */
-  readonly #lookup: TableCursor
-  /** Cursors that were given back. */
-  readonly #idle: TableRowCursor[] = []
-
-  /** @param blockOf gives verified, decompressed blocks; it may keep them */
-  constructor(reader: TableReader, blockOf: (block: number) => Uint8Array) {
-    this.#reader = reader
-    this.#blockOf = blockOf
-    this.#lookup = new TableCursor(reader, blockOf)
-  }
-
-  mayHoldPrefix(prefix: Uint8Array): boolean {
-    const { smallestKey, greatestKey } = this.#reader.properties
-    const end = prefixEnd(prefix)
-    if (compareBytes(greatestKey, prefix) < 0) return false
-    if (end !== undefined && compareBytes(smallestKey, end) >= 0) return false
-    const filtered = filterPrefixBytes(prefix)
-    return filtered === 0 || this.#reader.mayContainPrefix(prefix.subarray(0, filtered))
-  }
-
-  get(key: Uint8Array, sequence: number): Uint8Array | null | undefined {
-    if (!this.#reader.mayContainKey(key)) return undefined
-    const cursor = this.#lookup
-    for (cursor.seekGE(key); cursor.valid; cursor.next()) {
-      if (cursor.compareKey(key) !== 0) return undefined
-      if (cursor.sequence <= sequence) return cursor.isDelete ? null : cursor.value()
-    }
-    return undefined
-  }
-
-  borrowCursor(sequence: number): RowCursor {
-    const cursor =
-      this.#idle.pop() ?? new TableRowCursor(new TableCursor(this.#reader, this.#blockOf))
-    cursor.begin(sequence)
-    return cursor
-  }
-
-  giveBack(cursor: RowCursor): void {
-    if (cursor instanceof TableRowCursor) this.#idle.push(cursor)
-  }
-}
-
-class TableRowCursor implements RowCursor {
+export class TableRowCursor implements RowCursor {
+  /** Of the table that it reads. */
+  readonly memory: TableMemory
   readonly #cursor: TableCursor
   #sequence = 0
   /** The row, copied: going backward, the cursor has to look one key further. */
@@ -63,12 +17,19 @@ class TableRowCursor implements RowCursor {
   /** Whether the cursor stands on the row's own key or already on the key before it. */
   #isAhead = false
 
-  constructor(cursor: TableCursor) {
+  constructor(cursor: TableCursor, memory: TableMemory) {
     this.#cursor = cursor
+    this.memory = memory
   }
 
   begin(sequence: number): void {
     this.#sequence = sequence
+    this.#isValid = false
+  }
+
+  /** It stands nowhere and holds no block. */
+  release(): void {
+    this.#cursor.release()
     this.#isValid = false
   }
 

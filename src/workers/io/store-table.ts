@@ -1,0 +1,29 @@
+/** Puts a finished table into the bucket and the local cache at once. */
+import { tableKey } from '../../codec/bucket-layout.ts'
+import { MetastoreError } from '../../codec/errors.ts'
+import type { BuiltTable } from '../../shared/io-tasks.ts'
+import { TableMemory } from '../../shared/tables/table-memory.ts'
+import { putOnce } from './conditional-put.ts'
+import type { FetchContext } from './table-fetch.ts'
+import type { FinishedTable } from './table-output.ts'
+
+/** @throws CONFLICT when somebody else's table has the name; whatever the bucket fails with */
+export async function storeTable(
+  { bucket, cache, deadlineMs }: FetchContext,
+  { description, bytes }: FinishedTable,
+): Promise<BuiltTable> {
+  const key = tableKey(description)
+  const [outcome, isCached] = await Promise.all([
+    putOnce(bucket, key, bytes, { deadlineMs }),
+    cache.write(key, bytes),
+  ])
+  if (outcome === 'exists') {
+    throw new MetastoreError('CONFLICT', `${key} is already in the bucket: another writer?`)
+  }
+  const source = {
+    sizeBytes: bytes.length,
+    read: (offset: number, length: number) => bytes.subarray(offset, offset + length),
+  }
+  const { memory } = TableMemory.open(source, key)
+  return { description, memory, cachedBytes: isCached ? bytes.length : 0 }
+}
