@@ -20,6 +20,7 @@ export async function buildBench(context: BenchContext, rows: number): Promise<v
       domain: 'be9c4ba0-0000-4000-8000-000000000000',
       epoch: 1,
       firstTableId: 1,
+      lastTableId: 64,
       lastSequence: rows,
       snapshots: [],
       compression,

@@ -14,7 +14,9 @@ export interface TableNaming {
   /** UUID of the domain. */
   domain: string
   epoch: number
+  /** Of the ids that were set aside; to take more is an error. */
   firstTableId: number
+  lastTableId: number
   compression: 'lz4' | 'none'
   createdAt: number
 }

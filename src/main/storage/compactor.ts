@@ -14,8 +14,14 @@ import { BackgroundWork } from './background-work.ts'
 import type { ManifestCommitter, TableIds } from './manifest-committer.ts'
 import type { Slots } from './slots.ts'
 
-/** Ids set aside for a job beyond its inputs: outputs are at most a little more than those. */
+/** Inputs may be compressed and outputs not: a table becomes at most so many. */
+const OUTPUTS_AN_INPUT = 32
+/** For the last table of each output, and one more. */
 const TABLE_IDS_MARGIN = 16
+
+function tableIdsFor(job: Job): number {
+  return job.inputs.length * OUTPUTS_AN_INPUT + TABLE_IDS_MARGIN
+}
 
 export interface CompactorOptions {
   domain: DomainHandle
@@ -109,7 +115,7 @@ export class Compactor {
     domain.expectAlive()
     const job = await this.#pick(isFull)
     if (job === undefined) return false
-    const ids = committer.beginJob(job.inputs.length + TABLE_IDS_MARGIN)
+    const ids = committer.beginJob(tableIdsFor(job))
     try {
       const tables = job.isMove ? [] : await slots.run(() => this.#merge(job, ids))
       await committer.commit({ kind: 'compaction', tables })
@@ -151,6 +157,7 @@ export class Compactor {
       domain: domain.uuid,
       epoch: log.term(domain.number),
       firstTableId: ids.first,
+      lastTableId: ids.last,
       compression,
       createdAt: now(),
       cacheDirectory,

@@ -13,7 +13,7 @@ import type { ReplicatedLog } from '../replication/replicated-log.ts'
 import { BackgroundWork } from './background-work.ts'
 import type { ManifestCommitter, TableIds } from './manifest-committer.ts'
 
-/** Ids set aside for one attempt: more tables than a memtable can fill. */
+/** Ids set aside for one attempt: more tables than a memtable of 1 GiB can fill. */
 const TABLE_IDS_AN_ATTEMPT = 64
 
 export interface FlusherOptions {
@@ -154,6 +154,7 @@ export class Flusher {
         domain: domain.uuid,
         epoch: log.term(domain.number),
         firstTableId: ids.first,
+        lastTableId: ids.last,
         lastSequence: frozen.lastSequence,
         // Taken now that all its rows are committed: a later snapshot sees the newest versions.
         snapshots: domain.snapshots.sequences(),

@@ -39,9 +39,10 @@ export type ManifestEdit =
   /** The outcome of the job that the worker has picked last; no tables for a move. */
   | { kind: 'compaction'; tables: readonly BuiltTable[] }
 
-/** Ids of tables that one job may make, from `first` on. */
+/** Ids of tables that one job may make, both inclusive. */
 export interface TableIds {
   readonly first: number
+  readonly last: number
 }
 
 export class ManifestCommitter {
@@ -63,7 +64,7 @@ export class ManifestCommitter {
 
   /** Sets table ids aside for a job, until its endJob(); they are never given again. */
   beginJob(count: number): TableIds {
-    const ids = { first: this.#nextTableId }
+    const ids = { first: this.#nextTableId, last: this.#nextTableId + count - 1 }
     this.#nextTableId += count
     this.#jobs.add(ids)
     return ids

@@ -115,11 +115,16 @@ export class TableFiles implements BlockSource {
     const file = this.#fileOf(name)
     if (file === undefined) return undefined
     if (this.#scratch.length < length) this.#scratch = new Uint8Array(length)
-    let done = 0
-    while (done < length) {
-      const count = readSync(file, this.#scratch, done, length - done, offset + done)
-      if (count === 0) return undefined
-      done += count
+    try {
+      let done = 0
+      while (done < length) {
+        const count = readSync(file, this.#scratch, done, length - done, offset + done)
+        if (count === 0) return undefined
+        done += count
+      }
+    } catch {
+      // The disk cannot read it; the bucket has the same bytes.
+      return undefined
     }
     return this.#scratch.subarray(0, length)
   }

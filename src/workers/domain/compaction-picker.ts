@@ -23,7 +23,7 @@ export interface CompactionJob {
   outputLevel: number
   /** Newest first: those of `level`, then those of the output level. */
   inputs: TableDescription[]
-  /** One table that overlaps nothing in the output level: it moves as it is. */
+  /** The inputs overlap neither one another nor anything in the output level: they move as is. */
   isMove: boolean
   /** Key ranges of tables below the output level: a delete of a key outside of all may go. */
   below: KeyRange[]
@@ -48,8 +48,8 @@ export function pickCompaction(state: LevelState): CompactionJob | undefined {
 }
 
 /**
- * Everything into the deepest level in use. Undefined when nothing would come of it: all tables are
- * in one level below 0 already, and none has a delete or a second version that could go.
+ * Everything into the deepest level in use. Undefined when all tables are in one level below 0
+ * already and none has a delete: then at most versions that a snapshot has needed could go.
  */
 export function pickFullCompaction({ tables }: LevelState): CompactionJob | undefined {
   if (tables.length === 0) return undefined
@@ -73,6 +73,8 @@ export function applyCompaction(
   outputs: readonly TableDescription[],
 ): LevelState {
   const gone = new Set(job.inputs.map(nameOf))
+  const present = new Set(tables.map(nameOf))
+  for (const name of gone) if (!present.has(name)) throw new Error(`${name} is in no level`)
   const moved = job.isMove ? job.inputs.map(table => ({ ...table, level: job.outputLevel })) : []
   const kept = tables.filter(table => !gone.has(nameOf(table)))
   const cursors = Array.from(
@@ -124,7 +126,7 @@ function jobOf(
   const below = tables
     .filter(table => table.level > outputLevel && overlaps(table, whole))
     .map(({ smallestKey, greatestKey }) => ({ smallest: smallestKey, greatest: greatestKey }))
-  const isMove = sources.length === 1 && overlapped.length === 0
+  const isMove = overlapped.length === 0 && areDisjoint(sources)
   return { level, outputLevel, inputs, isMove, below, cursor: range.greatest }
 }
 
@@ -135,6 +137,13 @@ function rangeOf(tables: readonly TableDescription[]): KeyRange {
     if (compareBytes(table.greatestKey, greatest) > 0) greatest = table.greatestKey
   }
   return { smallest, greatest }
+}
+
+function areDisjoint(tables: readonly TableDescription[]): boolean {
+  const sorted = [...tables].sort((a, b) => compareBytes(a.smallestKey, b.smallestKey))
+  return sorted.every(
+    ({ smallestKey }, i) => i === 0 || compareBytes(sorted[i - 1].greatestKey, smallestKey) < 0,
+  )
 }
 
 function overlaps(table: TableDescription, { smallest, greatest }: KeyRange): boolean {

@@ -63,8 +63,8 @@ class Merge {
   #key: Uint8Array = new Uint8Array(256)
   #keyLength = -1
   #view: Uint8Array = this.#key
-  /** Whether nothing below can hold it. */
-  #isBottom = false
+  /** The first of the sorted ranges below that does not end before the key. */
+  #range = 0
 
   constructor(
     streams: readonly TableStream[],
@@ -74,7 +74,7 @@ class Merge {
     output: TableOutput,
   ) {
     this.#streams = streams
-    this.#below = job.below
+    this.#below = [...job.below].sort((a, b) => compareBytes(a.greatest, b.greatest))
     this.#filter = new VersionFilter(job.snapshots)
     this.#store = store
     this.#breathe = breathe
@@ -82,48 +82,32 @@ class Merge {
   }
 
   async run(): Promise<void> {
-    for (;;) {
-      const least = this.#least(undefined)
-      if (least === undefined) break
-      await this.#drain(least, this.#least(least))
-    }
-    await this.#finish()
-  }
-
-  /** Takes rows from `stream` as long as they come before the next of the others. */
-  async #drain(stream: TableStream, second: TableStream | undefined): Promise<void> {
-    const { row } = stream
-    while (row.valid && (second === undefined || this.#isBefore(stream, second))) {
+    // By their present rows; the first has the next one.
+    const order = this.#streams.filter(({ row }) => row.valid).map(toSource)
+    order.sort(compareSources)
+    while (order.length > 0) {
+      const [source] = order
+      const { row } = source.stream
       if (!this.#isSameKey(row)) {
         this.#beginKey(row)
         if (this.#output.isFull) await this.#finish()
       }
-      const { isDelete, sequence } = row
-      if (this.#filter.keeps(sequence, isDelete && this.#isBottom)) {
-        this.#output.add(this.#view, sequence, isDelete, row.value())
-      }
+      this.#pass(row)
       if (!row.next()) {
-        await stream.nextBlock()
+        await source.stream.nextBlock()
         await this.#breathe()
       }
+      if (row.valid) settle(order)
+      else order.shift()
     }
+    await this.#finish()
   }
 
-  /** The stream with the next row, `without` one of them; of equal keys the newest. */
-  #least(without: TableStream | undefined): TableStream | undefined {
-    let least: TableStream | undefined
-    for (const stream of this.#streams) {
-      if (stream === without || !stream.row.valid) continue
-      if (least === undefined || compareRows(stream.row, least.row) < 0) least = stream
+  #pass(row: BlockCursor): void {
+    const { isDelete, sequence } = row
+    if (this.#filter.keeps(sequence, isDelete && this.#isBottom())) {
+      this.#output.add(this.#view, sequence, isDelete, row.value())
     }
-    return least
-  }
-
-  /** Of equal keys the earlier stream has the newer versions, all of them. */
-  #isBefore(stream: TableStream, other: TableStream): boolean {
-    const order = compareRows(stream.row, other.row)
-    if (order !== 0) return order < 0
-    return this.#streams.indexOf(stream) < this.#streams.indexOf(other)
   }
 
   #isSameKey(row: BlockCursor): boolean {
@@ -138,7 +122,22 @@ class Merge {
     }
     this.#keyLength = keyLength
     this.#filter.beginKey()
-    this.#isBottom = !this.#below.some(range => contains(range, this.#view))
+  }
+
+  /** Whether nothing below can hold the key. Keys ascend, so ranges that end before it are done. */
+  #isBottom(): boolean {
+    const ranges = this.#below
+    while (
+      this.#range < ranges.length &&
+      compareBytes(ranges[this.#range].greatest, this.#view) < 0
+    ) {
+      this.#range++
+    }
+    // Ranges of several levels overlap: any of the rest may begin at or before the key.
+    for (let i = this.#range; i < ranges.length; i++) {
+      if (compareBytes(ranges[i].smallest, this.#view) <= 0) return false
+    }
+    return true
   }
 
   async #finish(): Promise<void> {
@@ -147,14 +146,35 @@ class Merge {
   }
 }
 
+/** A stream and its place: of equal keys the one before has the newer versions, all of them. */
+interface Source {
+  stream: TableStream
+  rank: number
+}
+
+function toSource(stream: TableStream, rank: number): Source {
+  return { stream, rank }
+}
+
+function compareSources(a: Source, b: Source): number {
+  return compareRows(a.stream.row, b.stream.row) || a.rank - b.rank
+}
+
+/** The first has moved on: to its new place, near the front more often than not. */
+function settle(order: Source[]): void {
+  const [source] = order
+  let at = 1
+  while (at < order.length && compareSources(order[at], source) < 0) {
+    order[at - 1] = order[at]
+    at++
+  }
+  order[at - 1] = source
+}
+
 function compareRows(a: BlockCursor, b: BlockCursor): number {
   const { keyBytes: x, keyLength: xLength } = a
   const { keyBytes: y, keyLength: yLength } = b
   const shortest = Math.min(xLength, yLength)
   for (let i = 0; i < shortest; i++) if (x[i] !== y[i]) return x[i] - y[i]
   return xLength - yLength
-}
-
-function contains({ smallest, greatest }: KeyRange, key: Uint8Array): boolean {
-  return compareBytes(smallest, key) <= 0 && compareBytes(key, greatest) <= 0
 }

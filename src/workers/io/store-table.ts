@@ -1,4 +1,4 @@
-/** Puts a finished table into the bucket and the local cache at once. */
+/** Puts a finished table into the bucket, and through the local cache. */
 import { tableKey } from '../../codec/bucket-layout.ts'
 import { MetastoreError } from '../../codec/errors.ts'
 import type { BuiltTable } from '../../shared/io-tasks.ts'
@@ -13,13 +13,11 @@ export async function storeTable(
   { description, bytes }: FinishedTable,
 ): Promise<BuiltTable> {
   const key = tableKey(description)
-  const [outcome, isCached] = await Promise.all([
-    putOnce(bucket, key, bytes, { deadlineMs }),
-    cache.write(key, bytes),
-  ])
-  if (outcome === 'exists') {
+  // First: were the name somebody else's, the cache file of that table must not be touched.
+  if ((await putOnce(bucket, key, bytes, { deadlineMs })) === 'exists') {
     throw new MetastoreError('CONFLICT', `${key} is already in the bucket: another writer?`)
   }
+  const isCached = await cache.write(key, bytes)
   const source = {
     sizeBytes: bytes.length,
     read: (offset: number, length: number) => bytes.subarray(offset, offset + length),

@@ -13,6 +13,8 @@ const TABLE_BYTES_MAX = 64 * 1024 * 1024
 const TABLE_MARGIN_BYTES = 4 * 1024 * 1024
 /** Rows between two looks at the size: a look sums up five sections. */
 const ROWS_A_LOOK = 16
+/** And bytes of values, for large ones. */
+const BYTES_A_LOOK = 64 * 1024
 
 export interface FinishedTable {
   description: TableDescription
@@ -27,6 +29,7 @@ export class TableOutput {
   #builder: TableBuilder | undefined
   #nextId: number
   #rowsToLook = ROWS_A_LOOK
+  #bytesToLook = BYTES_A_LOOK
 
   /** @param bytesMax of a table; for tests */
   constructor(
@@ -45,20 +48,26 @@ export class TableOutput {
    * versions of one key are never split. Then finish() comes before add().
    */
   get isFull(): boolean {
-    if (this.#builder === undefined || --this.#rowsToLook > 0) return false
+    if (this.#builder === undefined) return false
+    if (--this.#rowsToLook > 0 && this.#bytesToLook > 0) return false
     this.#rowsToLook = ROWS_A_LOOK
+    this.#bytesToLook = BYTES_A_LOOK
     return this.#builder.sizeBytes >= this.#bytesMax
   }
 
   /** Adds a version; keys ascending, of one key the newest first. */
   add(key: Uint8Array, sequence: number, isDelete: boolean, value: Uint8Array): void {
     this.#builder ??= this.#newBuilder()
+    this.#bytesToLook -= value.length
     this.#builder.add(key, sequence, isDelete, value)
   }
 
   /** The table so far; undefined when it has no rows. */
   finish(): FinishedTable | undefined {
     if (this.#builder === undefined) return undefined
+    if (this.#nextId > this.#naming.lastTableId) {
+      throw new Error(`more tables than ids up to ${this.#naming.lastTableId}`)
+    }
     const { bytes, properties } = this.#builder.finish()
     this.#builder = undefined
     const description: TableDescription = {

@@ -35,8 +35,13 @@ export class TableStream {
     tables: readonly TableDescription[],
   ): Promise<TableStream> {
     const stream = new TableStream(context, tables)
-    await stream.nextBlock()
-    return stream
+    try {
+      await stream.nextBlock()
+      return stream
+    } catch (error) {
+      stream.close()
+      throw error
+    }
   }
 
   /** To the first row of the next block, once row.next() has found no more in this one. */
@@ -149,12 +154,7 @@ class OpenTable {
     if (this.#file === undefined) return undefined
     const { offset, length } = this.#extent(number)
     const bytes = new Uint8Array(length)
-    let done = 0
-    while (done < length) {
-      const count = readSync(this.#file, bytes, done, length - done, offset + done)
-      if (count === 0) return undefined
-      done += count
-    }
+    if (!readWhole(this.#file, offset, bytes)) return undefined
     this.#isFromFile = true
     return { offset, bytes }
   }
@@ -164,6 +164,21 @@ class OpenTable {
     const bytes = await getRange(this.#context, this.name, offset, length)
     this.#isFromFile = false
     return { offset, bytes }
+  }
+}
+
+/** False when the file ends before, or the disk cannot read it: the bucket has the same bytes. */
+function readWhole(file: number, offset: number, bytes: Uint8Array): boolean {
+  try {
+    let done = 0
+    while (done < bytes.length) {
+      const count = readSync(file, bytes, done, bytes.length - done, offset + done)
+      if (count === 0) return false
+      done += count
+    }
+    return true
+  } catch {
+    return false
   }
 }
 
