@@ -73,7 +73,7 @@ class Fixture {
     const operations = Array.from({ length: to - from }, (_, i) => ({
       type: 'put' as const,
       key: keyOf(from + i),
-      value: valueOf(from + i),
+      value: bytesOf(from + i),
     }))
     await this.records.batch(TP, operations)
     await this.store.flush()
@@ -89,7 +89,7 @@ class Fixture {
 
   async check(row: number): Promise<void> {
     const value = await this.records.get(TP, keyOf(row))
-    assert.equal(Buffer.compare(value ?? new Uint8Array(0), valueOf(row)), 0, `row ${row}`)
+    assert.equal(Buffer.compare(value ?? new Uint8Array(0), bytesOf(row)), 0, `row ${row}`)
   }
 
   get cacheDirectory(): string {
@@ -121,7 +121,7 @@ function keyOf(row: number): string {
 }
 
 /** Bytes that LZ4 cannot shorten, other ones for every row. */
-function valueOf(row: number): Uint8Array {
+function bytesOf(row: number): Uint8Array {
   let state = row + 1
   return Uint8Array.from({ length: VALUE_BYTES }, () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
@@ -159,7 +159,7 @@ test('a scan over cold blocks reads ahead in growing ranges', async () => {
   await fixture.reopen({ blockCacheBytesMax: 0 }, true)
   let row = 0
   for await (const { value } of fixture.records.scan(TP)) {
-    assert.equal(Buffer.compare(value, valueOf(row++)), 0)
+    assert.equal(Buffer.compare(value, bytesOf(row++)), 0)
   }
   assert.equal(row, ROWS)
   // By blocks of 8 KiB there would be more than 250.
@@ -182,7 +182,7 @@ test('a parked read blocks neither reads nor writes, and sees what was there whe
   assert.deepEqual(await fixture.records.get(TP, keyOf(7)), Uint8Array.of(1))
   assert.equal(await Promise.race([cold.then(() => 'done'), sleep(20, 'waits')]), 'waits')
   open()
-  assert.equal(Buffer.compare((await cold) ?? new Uint8Array(0), valueOf(7)), 0)
+  assert.equal(Buffer.compare((await cold) ?? new Uint8Array(0), bytesOf(7)), 0)
 })
 
 test('a parked write holds back its own domain in order, and other domains not at all', async () => {
@@ -327,7 +327,7 @@ test('tables are read when the budget of their memory holds none of them', async
     for (let row = 0; row < 150; row += 3) await fixture.check(row)
     let rows = 0
     for await (const { value } of fixture.records.scan(TP)) {
-      assert.equal(Buffer.compare(value, valueOf(rows++)), 0)
+      assert.equal(Buffer.compare(value, bytesOf(rows++)), 0)
     }
     assert.equal(rows, 150)
   }

@@ -1,8 +1,9 @@
 /**
  * Goal: the real store, through rings, workers, log and tables, answers exactly as the plain model
  * in test/model does. Method: random sequences of operations are sent to both, many in flight, with
- * flushes, reopenings and restores from the bucket in between; every answer and, at the end, an
- * exhaustive set of reads is compared. Both kinds of read path run.
+ * flushes, compactions, reopenings and restores from the bucket in between; every answer and, at
+ * the end, an exhaustive set of reads is compared. Both kinds of read path run, and one with no
+ * room to keep anything.
  */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
@@ -29,17 +30,22 @@ const STEPS_MAX = 60
 /** Calls sent before their answers are awaited. */
 const BURST = 12
 
-type Upheaval = { op: 'flush' } | { op: 'reopen' } | { op: 'restore' }
+type Upheaval = { op: 'flush' } | { op: 'compact' } | { op: 'reopen' } | { op: 'restore' }
 type Step = AbstractOperation | Upheaval
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 30, arbitrary: operation },
-  { weight: 2, arbitrary: fc.constant<Upheaval>({ op: 'flush' }) },
+  { weight: 3, arbitrary: fc.constant<Upheaval>({ op: 'flush' }) },
+  { weight: 1, arbitrary: fc.constant<Upheaval>({ op: 'compact' }) },
   { weight: 1, arbitrary: fc.constant<Upheaval>({ op: 'reopen' }) },
   { weight: 1, arbitrary: fc.constant<Upheaval>({ op: 'restore' }) },
 )
 
 const steps = fc.array(step, { minLength: 1, maxLength: STEPS_MAX, size: 'max' })
+
+function isUpheaval(step: Step): step is Upheaval {
+  return ['flush', 'compact', 'reopen', 'restore'].includes(step.op)
+}
 
 class Harness {
   readonly model: MetastoreModel
@@ -61,7 +67,7 @@ class Harness {
     })
   }
 
-  static async open(readPath: 'auto' | 'worker'): Promise<Harness> {
+  static async open(variant: Partial<MetastoreOptions>): Promise<Harness> {
     const directory = await temporaryDirectory()
     const options: MetastoreOptions = {
       dataDir: directory,
@@ -69,13 +75,13 @@ class Harness {
       partitions: PARTITIONS,
       workers: 2,
       durability: 'os',
-      readPath,
+      ...variant,
     }
     return new Harness(options, directory, await Metastore.open(options))
   }
 
   async run(step: Step): Promise<void> {
-    if (step.op === 'flush' || step.op === 'reopen' || step.op === 'restore') {
+    if (isUpheaval(step)) {
       await this.settle()
       await this.#upheave(step)
       return
@@ -111,6 +117,10 @@ class Harness {
       await this.#store.flush()
       return
     }
+    if (op === 'compact') {
+      await this.#store.compact()
+      return
+    }
     if (op === 'restore') await this.#store.flush()
     const { clusterId } = this.#store
     await this.#store.close()
@@ -133,11 +143,18 @@ class Harness {
   }
 }
 
-for (const readPath of ['auto', 'worker'] as const) {
-  test(`random operations answer as the model does, reads by path ${readPath}`, async () => {
+const VARIANTS: Readonly<Record<string, Partial<MetastoreOptions>>> = {
+  'reads on the calling thread': { readPath: 'auto' },
+  'reads on the worker': { readPath: 'worker' },
+  // Every read of a table is cold.
+  'nothing kept': { blockCacheBytesMax: 0, tableMemoryBytesMax: 0, cacheBytesMax: 0 },
+}
+
+for (const [name, variant] of Object.entries(VARIANTS)) {
+  test(`random operations answer as the model does, ${name}`, async () => {
     await fc.assert(
       fc.asyncProperty(steps, async sequence => {
-        const harness = await Harness.open(readPath)
+        const harness = await Harness.open(variant)
         try {
           for (const each of sequence) await harness.run(each)
           for (const call of readCalls(harness.model)) harness.send(call)
