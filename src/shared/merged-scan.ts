@@ -37,6 +37,7 @@ export class MergedScan implements RowScan {
 
   seek(key: Uint8Array): void {
     const from = compareBytes(key, this.#prefix) < 0 ? this.#prefix : key
+    this.#current = -1
     for (const source of this.#sources) source.seek(from)
     this.#forward = true
     this.#settle()
@@ -45,20 +46,23 @@ export class MergedScan implements RowScan {
   seekBefore(key: Uint8Array): void {
     const end = prefixEnd(this.#prefix)
     const to = end !== undefined && compareBytes(key, end) > 0 ? end : key
+    this.#current = -1
     for (const source of this.#sources) source.seekBefore(to)
     this.#forward = false
     this.#settle()
   }
 
   next(): void {
-    if (!this.#forward) this.#turn(true)
-    this.#step()
+    const from = this.#leave()
+    if (!this.#forward) this.#turn(from, true)
+    this.#step(from)
     this.#settle()
   }
 
   prev(): void {
-    if (this.#forward) this.#turn(false)
-    this.#step()
+    const from = this.#leave()
+    if (this.#forward) this.#turn(from, false)
+    this.#step(from)
     this.#settle()
   }
 
@@ -70,9 +74,15 @@ export class MergedScan implements RowScan {
     return this.#sources[this.#current].value()
   }
 
-  /** Moves every source that stands on the current key by one, in the scan's direction. */
-  #step(): void {
+  /** A source that fails on the way leaves the scan nowhere, not where it was. */
+  #leave(): RowCursor {
     const current = this.#sources[this.#current]
+    this.#current = -1
+    return current
+  }
+
+  /** Moves every source that stands on the key of `current` by one, in the scan's direction. */
+  #step(current: RowCursor): void {
     if (this.#sources.length > 1) {
       const key = current.key()
       for (const source of this.#sources) {
@@ -85,10 +95,9 @@ export class MergedScan implements RowScan {
     else current.prev()
   }
 
-  /** Brings the other sources to the current key's other side. */
-  #turn(forward: boolean): void {
+  /** Brings the other sources to the other side of the key of `current`. */
+  #turn(current: RowCursor, forward: boolean): void {
     this.#forward = forward
-    const current = this.#sources[this.#current]
     if (this.#sources.length === 1) return
     const key = current.key().slice()
     for (const source of this.#sources) {
@@ -114,7 +123,7 @@ export class MergedScan implements RowScan {
         return
       }
       if (!source.isDelete()) return
-      this.#step()
+      this.#step(this.#leave())
     }
   }
 

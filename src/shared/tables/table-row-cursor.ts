@@ -38,16 +38,20 @@ export class TableRowCursor implements RowCursor {
   }
 
   seek(key: Uint8Array): void {
+    // Before every move: one that fails on the way leaves the cursor nowhere, not where it was.
+    this.#isValid = false
     this.#cursor.seekGE(key)
     this.#settleForward()
   }
 
   seekBefore(key: Uint8Array): void {
+    this.#isValid = false
     this.#cursor.seekLT(key)
     this.#settleBackward()
   }
 
   next(): void {
+    this.#isValid = false
     if (this.#isAhead) this.#cursor.seekGE(this.#key)
     const cursor = this.#cursor
     while (cursor.valid && cursor.compareKey(this.#key) === 0) cursor.next()
@@ -55,6 +59,7 @@ export class TableRowCursor implements RowCursor {
   }
 
   prev(): void {
+    this.#isValid = false
     if (!this.#isAhead) this.#cursor.seekLT(this.#key)
     this.#settleBackward()
   }
@@ -86,17 +91,17 @@ export class TableRowCursor implements RowCursor {
    */
   #settleBackward(): void {
     const cursor = this.#cursor
-    this.#isValid = false
+    let isFound = false
     while (cursor.valid) {
-      const isSameKey = this.#isValid && cursor.compareKey(this.#key) === 0
-      if (this.#isValid && !isSameKey) break
+      if (isFound && cursor.compareKey(this.#key) !== 0) break
       if (cursor.sequence <= this.#sequence) {
         this.#take()
-        this.#isValid = true
+        isFound = true
       }
       cursor.prev()
     }
     this.#isAhead = true
+    this.#isValid = isFound
   }
 
   #take(): void {
