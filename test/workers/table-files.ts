@@ -1,9 +1,12 @@
 /** What the tests of flush and compaction share: rows in finished files, and which should be kept. */
 import { ByteWriter, compareBytes, toHex } from '../../src/codec/bytes.ts'
-import { ROW_TYPE } from '../../src/codec/keys.ts'
-import { encodeExtent } from '../../src/codec/rows.ts'
+import { filterPrefixBytes, ROW_TYPE } from '../../src/codec/keys.ts'
+import type { TableDescription } from '../../src/codec/manifest.ts'
+import { encodeExtent, extentTimestamp } from '../../src/codec/rows.ts'
+import { TableBuilder } from '../../src/codec/table/table-builder.ts'
 import { TableCursor } from '../../src/codec/table/table-cursor.ts'
 import { TableReader } from '../../src/codec/table/table-reader.ts'
+import { uuidBytes } from '../../src/codec/uuid.ts'
 import type { TableNaming } from '../../src/shared/io-tasks.ts'
 import { type Row, versionsOf } from '../shared/row-keys.ts'
 import type { Version } from '../shared/versions.ts'
@@ -16,6 +19,49 @@ export const NAMING: TableNaming = {
   firstTableId: 100,
   compression: 'lz4',
   createdAt: 1_700_000_000_000,
+}
+
+export interface TableFile {
+  description: TableDescription
+  bytes: Uint8Array
+}
+
+let lastId = 0
+
+/** @param versions sorted */
+export function fileOf(
+  versions: readonly Version[],
+  level: number,
+  blockBytes: number,
+  compression: 'lz4' | 'none' = 'lz4',
+): TableFile {
+  const builder = new TableBuilder({
+    domain: uuidBytes(DOMAIN),
+    createdAt: 1,
+    compression,
+    blockBytes,
+    prefixLength: filterPrefixBytes,
+    timestampOf: extentTimestamp,
+  })
+  for (const { key, sequence, isDelete, value } of versions) {
+    builder.add(key, sequence, isDelete, value)
+  }
+  const { bytes, properties } = builder.finish()
+  const description: TableDescription = {
+    domain: DOMAIN,
+    epoch: 2,
+    id: ++lastId,
+    level,
+    sizeBytes: bytes.length,
+    checksum: '',
+    rows: properties.rowCount,
+    deletes: properties.deleteCount,
+    smallestKey: properties.smallestKey,
+    greatestKey: properties.greatestKey,
+    smallestSequence: properties.smallestSequence,
+    greatestSequence: properties.greatestSequence,
+  }
+  return { description, bytes: bytes.slice() }
 }
 
 /** All versions in a table's file, in its order. */

@@ -35,8 +35,13 @@ export class TableStream {
     tables: readonly TableDescription[],
   ): Promise<TableStream> {
     const stream = new TableStream(context, tables)
-    await stream.nextBlock()
-    return stream
+    try {
+      await stream.nextBlock()
+      return stream
+    } catch (error) {
+      stream.close()
+      throw error
+    }
   }
 
   /** To the first row of the next block, once row.next() has found no more in this one. */
