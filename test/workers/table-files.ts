@@ -17,6 +17,7 @@ export const NAMING: TableNaming = {
   domain: DOMAIN,
   epoch: 3,
   firstTableId: 100,
+  lastTableId: 163,
   compression: 'lz4',
   createdAt: 1_700_000_000_000,
 }
