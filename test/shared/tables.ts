@@ -16,7 +16,7 @@ export interface TableOptions {
   level?: number
   timestampOf?: (key: Uint8Array, value: Uint8Array) => number | undefined
   /** Told of every block that is read. */
-  onBlock?: (block: number) => void
+  onBlock?: (block: number, table: TableHandle) => void
 }
 
 /** @param versions sorted: keys ascending, of one key the newest first */
@@ -56,8 +56,8 @@ export function tableOf(versions: readonly Version[], options: TableOptions = {}
   const memory = TableMemory.open(source, 'table')
   return new TableHandle(description, {
     memoryOf: () => memory,
-    block: (_table, _memory, number) => {
-      onBlock?.(number)
+    block: (table, _memory, number) => {
+      onBlock?.(number, table)
       return reader.readBlock(number)
     },
   })
@@ -74,7 +74,12 @@ export function versionOf(handles: readonly TableHandle[]): TableVersion {
 }
 
 /** Versions of a level in up to `count` tables; those of one key stay together. */
-export function levelOf(versions: readonly Version[], level: number, count: number): TableHandle[] {
+export function levelOf(
+  versions: readonly Version[],
+  level: number,
+  count: number,
+  options: TableOptions = {},
+): TableHandle[] {
   const each = Math.ceil(versions.length / count)
   const handles: TableHandle[] = []
   let part: Version[] = []
@@ -82,11 +87,11 @@ export function levelOf(versions: readonly Version[], level: number, count: numb
     const last = part.at(-1)
     const isSameKey = last !== undefined && Buffer.compare(last.key, version.key) === 0
     if (part.length >= each && !isSameKey) {
-      handles.push(tableOf(part, { level }))
+      handles.push(tableOf(part, { ...options, level }))
       part = []
     }
     part.push(version)
   }
-  if (part.length > 0) handles.push(tableOf(part, { level }))
+  if (part.length > 0) handles.push(tableOf(part, { ...options, level }))
   return handles
 }
