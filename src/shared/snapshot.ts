@@ -83,12 +83,8 @@ export class Snapshot implements ReadView {
     for (const memtable of this.#memtablesWith(prefix)) {
       timestampSearch.addMemtable(memtable, from)
     }
-    for (const tables of [this.#version.level0, ...this.#version.levels]) {
-      for (const table of tables) {
-        const isPast = compareBytes(table.description.greatestKey, from) < 0
-        if (!isPast && table.mayHoldPrefix(prefix)) timestampSearch.addTable(table, from)
-      }
-    }
+    for (const table of this.#version.level0) timestampSearch.addLevel([table], from)
+    for (const level of this.#version.levels) timestampSearch.addLevel(level, from)
     return timestampSearch.first()
   }
 

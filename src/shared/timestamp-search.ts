@@ -6,6 +6,7 @@
  */
 import { compareBytes } from '../codec/bytes.ts'
 import { hasPrefix } from '../codec/keys.ts'
+import { LevelTimestampScan } from './level-timestamp-scan.ts'
 import type { Memtable } from './memtable.ts'
 import { MemtableCursor } from './memtable-cursor.ts'
 import type { FoundRow, ReadView } from './read-view.ts'
@@ -49,18 +50,9 @@ export class TimestampSearch {
     this.#sources.push(Object.assign(cursor, { release: () => {} }))
   }
 
-  addTable(table: TableHandle, from: Uint8Array): void {
-    const scan = table.timestampScan(from, this.#timestamp)
-    this.#sources.push({
-      get valid() {
-        return scan.valid
-      },
-      key: () => scan.key,
-      value: () => scan.value(),
-      isDelete: () => scan.isDelete,
-      next: () => scan.next(),
-      release: () => scan.release(),
-    })
+  /** @param level disjoint tables, by key: a level, or one table of level 0 */
+  addLevel(level: readonly TableHandle[], from: Uint8Array): void {
+    this.#sources.push(new LevelTimestampScan(level, this.#prefix, from, this.#timestamp))
   }
 
   first(): FoundRow | undefined {

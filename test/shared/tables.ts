@@ -16,7 +16,7 @@ export interface TableOptions {
   level?: number
   timestampOf?: (key: Uint8Array, value: Uint8Array) => number | undefined
   /** Told of every block that is read. */
-  onBlock?: (block: number) => void
+  onBlock?: (block: number, table: TableHandle) => void
 }
 
 /** @param versions sorted: keys ascending, of one key the newest first */
@@ -56,8 +56,8 @@ export function tableOf(versions: readonly Version[], options: TableOptions = {}
   const memory = TableMemory.open(source, 'table')
   return new TableHandle(description, {
     memoryOf: () => memory,
-    block: (_table, _memory, number) => {
-      onBlock?.(number)
+    block: (table, _memory, number) => {
+      onBlock?.(number, table)
       return reader.readBlock(number)
     },
   })
