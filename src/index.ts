@@ -13,10 +13,12 @@ export { Metastore } from './main/metastore.ts'
 // What it takes and gives
 export { ObjectBuilder } from './main/object-builder.ts'
 export type { Logger, MetastoreOptions } from './main/options.ts'
+export { RecordSnapshot } from './main/record-snapshot.ts'
 export {
   type RecordBatchOperation,
   type RecordKey,
   type RecordRange,
+  type RecordReadOptions,
   RecordStore,
 } from './main/record-store.ts'
 export type * from './shared/api.ts'

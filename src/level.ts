@@ -1,20 +1,50 @@
 /**
  * `waymark/level`: an abstract-level database over the rows of one metastore partition, for generic
- * key-value use. Keys and values are bytes underneath; encodings are abstract-level's. Iterators
- * read ahead by pages, each as of when it is fetched: they are no snapshots.
+ * key-value use. Keys and values are bytes underneath; encodings are abstract-level's.
+ *
+ * Reads are of one snapshot each: iterators and clear() take theirs when they begin, getMany() and
+ * hasMany() when called, and snapshot() gives one to keep.
  */
 import { join } from 'node:path'
-import { type AbstractDatabaseOptions, AbstractIterator, AbstractLevel } from 'abstract-level'
+import {
+  type AbstractDatabaseOptions,
+  AbstractLevel,
+  type AbstractOpenOptions,
+} from 'abstract-level'
+import {
+  LevelIterator,
+  LevelKeyIterator,
+  LevelValueIterator,
+} from './main/level/level-iterators.ts'
+import { type LevelRange, limitOf, scanOfRange } from './main/level/level-range.ts'
+import type { LevelRowsOptions } from './main/level/level-rows.ts'
+import { LevelSnapshot } from './main/level/level-snapshot.ts'
 import { Metastore } from './main/metastore.ts'
 import type { MetastoreOptions } from './main/options.ts'
-import type { RecordStore } from './main/record-store.ts'
+import type { RecordSnapshot } from './main/record-snapshot.ts'
+import { goOnAfter, type RecordReadOptions, type RecordStore } from './main/record-store.ts'
+import { DataDir } from './main/recovery/data-dir.ts'
 import type { TopicPartition } from './shared/api.ts'
 
 /** The rows live beside a partition that no topic has. */
 const PLACE: TopicPartition = { topicId: '00000000-0000-0000-0000-000000000000', partition: 0 }
 const KIND = 'level'
-const FETCHED_ROWS_MIN = 100
-const FETCHED_ROWS_MAX = 1000
+/** Rows that clear() deletes at once. */
+const CLEARED_ROWS = 1000
+
+/** What abstract-level is told of us; what is left out is not supported. */
+const MANIFEST = {
+  encodings: { buffer: true },
+  has: true,
+  getSync: true,
+  seek: true,
+  implicitSnapshots: true,
+  explicitSnapshots: true,
+  createIfMissing: true,
+  errorIfExists: true,
+  signals: { iterators: true },
+  additionalMethods: { flush: true, compact: true },
+}
 
 /** Options of the metastore underneath; its dataDir is `{location}/data`. */
 export type WaymarkLevelOptions<K, V> = AbstractDatabaseOptions<K, V> &
@@ -29,8 +59,12 @@ const METASTORE_OPTIONS = [
   'ioThreads',
   'flushIntervalMs',
   'memtableBytesMax',
+  'logBytesMax',
+  'cacheBytesMax',
   'blockCacheBytesMax',
+  'tableMemoryBytesMax',
   'compression',
+  'garbageDelayMs',
   'readPath',
 ] as const satisfies (keyof MetastoreOptions)[]
 
@@ -44,25 +78,13 @@ function levelOptions<K, V>(options: WaymarkLevelOptions<K, V>): AbstractDatabas
   return Object.fromEntries(Object.entries(options).filter(([name]) => !isOwn(name)))
 }
 
-interface Range {
-  gt?: Uint8Array
-  gte?: Uint8Array
-  lt?: Uint8Array
-  lte?: Uint8Array
-  reverse: boolean
-  limit: number
+interface LevelReadOptions {
+  snapshot?: LevelSnapshot
 }
 
-type Operation =
-  | { type: 'put'; key: Uint8Array; value: Uint8Array }
-  | { type: 'del'; key: Uint8Array }
+type Operation = { type: 'put'; key: Buffer; value: Buffer } | { type: 'del'; key: Buffer }
 
-interface Row {
-  key: Uint8Array
-  value: Uint8Array
-}
-
-export class WaymarkLevel<K = string, V = string> extends AbstractLevel<Uint8Array, K, V> {
+export class WaymarkLevel<K = string, V = string> extends AbstractLevel<Buffer, K, V> {
   /** Directory of the database. */
   readonly location: string
   readonly #options: Partial<MetastoreOptions>
@@ -74,10 +96,7 @@ export class WaymarkLevel<K = string, V = string> extends AbstractLevel<Uint8Arr
    * the directory `{location}/bucket`.
    */
   constructor(location: string, options: WaymarkLevelOptions<K, V> = {}) {
-    super(
-      { encodings: { view: true }, seek: true, implicitSnapshots: false },
-      levelOptions(options),
-    )
+    super(MANIFEST, levelOptions(options))
     if (typeof location !== 'string' || location === '') {
       throw new TypeError("The first argument 'location' must be a non-empty string")
     }
@@ -85,163 +104,150 @@ export class WaymarkLevel<K = string, V = string> extends AbstractLevel<Uint8Arr
     this.#options = metastoreOptions(options)
   }
 
-  async _open(): Promise<void> {
-    this.#metastore = await Metastore.open({
+  // ---------------------------------------------------------------- more than abstract-level has
+
+  /** Writes what is in memory to tables in the bucket; what was put before is then safe there. */
+  async flush(): Promise<void> {
+    await this.#opened.flush()
+  }
+
+  /** Flushes and merges all tables; for after large deletes. */
+  async compact(): Promise<void> {
+    await this.#opened.compact()
+  }
+
+  get #opened(): Metastore {
+    if (this.#metastore === undefined) throw notOpen()
+    return this.#metastore
+  }
+
+  get #rows(): RecordStore {
+    if (this.#records === undefined) throw notOpen()
+    return this.#records
+  }
+
+  // ---------------------------------------------------------------- what abstract-level asks for
+
+  async _open({ createIfMissing, errorIfExists }: AbstractOpenOptions): Promise<void> {
+    const dataDir = join(this.location, 'data')
+    if (createIfMissing === false || errorIfExists === true) {
+      const exists = await DataDir.isCreated(dataDir)
+      if (!exists && createIfMissing === false) {
+        throw new Error(`Database ${this.location} does not exist (createIfMissing is false)`)
+      }
+      if (exists && errorIfExists === true) {
+        throw new Error(`Database ${this.location} exists (errorIfExists is true)`)
+      }
+    }
+    const metastore = await Metastore.open({
       objectStore: `file:${join(this.location, 'bucket')}`,
       ...this.#options,
-      dataDir: join(this.location, 'data'),
+      dataDir,
       partitions: 1,
     })
-    this.#records = this.#metastore.records(KIND)
+    this.#metastore = metastore
+    this.#records = metastore.records(KIND)
   }
 
   async _close(): Promise<void> {
     await this.#metastore?.close()
+    this.#metastore = undefined
+    this.#records = undefined
   }
 
-  /** Rows of a range, a page at a time. For the iterator. */
-  get rows(): RecordStore {
-    if (this.#records === undefined) throw new Error('the database is not open')
-    return this.#records
+  async _get(key: Buffer, options: LevelReadOptions): Promise<Buffer | undefined> {
+    return bufferOf(await this.#rows.get(PLACE, key, recordOptions(options)))
   }
 
-  async _get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    return this.rows.get(PLACE, key)
+  _getSync(key: Buffer, options: LevelReadOptions): Buffer | undefined {
+    return bufferOf(this.#rows.getSync(PLACE, key, recordOptions(options)))
   }
 
-  async _getMany(keys: Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
-    return Promise.all(keys.map(key => this.rows.get(PLACE, key)))
+  async _getMany(keys: Buffer[], options: LevelReadOptions): Promise<(Buffer | undefined)[]> {
+    const values = await this.#atSnapshot(options, o => this.#rows.getMany(PLACE, keys, o))
+    return values.map(bufferOf)
   }
 
-  async _put(key: Uint8Array, value: Uint8Array): Promise<void> {
-    await this.rows.put(PLACE, key, value)
+  async _has(key: Buffer, options: LevelReadOptions): Promise<boolean> {
+    const [isThere] = await this.#rows.hasMany(PLACE, [key], recordOptions(options))
+    return isThere
   }
 
-  async _del(key: Uint8Array): Promise<void> {
-    await this.rows.delete(PLACE, key)
+  async _hasMany(keys: Buffer[], options: LevelReadOptions): Promise<boolean[]> {
+    return await this.#atSnapshot(options, o => this.#rows.hasMany(PLACE, keys, o))
+  }
+
+  async _put(key: Buffer, value: Buffer): Promise<void> {
+    await this.#rows.put(PLACE, key, value)
+  }
+
+  async _del(key: Buffer): Promise<void> {
+    await this.#rows.delete(PLACE, key)
   }
 
   async _batch(operations: Operation[]): Promise<void> {
     const batch = operations.map(operation =>
       operation.type === 'put' ? operation : { type: 'delete' as const, key: operation.key },
     )
-    await this.rows.batch(PLACE, batch)
+    await this.#rows.batch(PLACE, batch)
   }
 
-  async _clear(range: Range): Promise<void> {
-    const { gte, lt } = boundsOf(range)
-    const limit = range.limit >= 0 ? range.limit : Number.MAX_SAFE_INTEGER
-    if (limit === 0) return
-    let keys: Uint8Array[] = []
-    const clearPage = async (): Promise<void> => {
-      const page = keys
-      keys = []
-      await this.rows.batch(
-        PLACE,
-        page.map(key => ({ type: 'delete', key })),
-      )
+  /** Deletes what the snapshot has in the range, in batches. */
+  async _clear(range: LevelRange & LevelReadOptions): Promise<void> {
+    await this.#atSnapshot(range, async o => {
+      const scan = scanOfRange(range, false)
+      for (let left = limitOf(range); left > 0; ) {
+        const page = await this.#rows.page(PLACE, scan, Math.min(left, CLEARED_ROWS), o)
+        const deletes: { type: 'delete'; key: Uint8Array }[] = []
+        while (page.next()) deletes.push({ type: 'delete', key: page.key() })
+        if (deletes.length > 0) await this.#rows.batch(PLACE, deletes)
+        if (page.isEnd) return
+        left -= deletes.length
+        goOnAfter(scan, page)
+      }
+    })
+  }
+
+  _iterator(options: LevelRowsOptions): LevelIterator<K, V> {
+    return new LevelIterator<K, V>(this, this.#rows, PLACE, options)
+  }
+
+  _keys(options: LevelRowsOptions): LevelKeyIterator<K, V> {
+    return new LevelKeyIterator<K, V>(this, this.#rows, PLACE, options)
+  }
+
+  _values(options: LevelRowsOptions): LevelValueIterator<K, V> {
+    return new LevelValueIterator<K, V>(this, this.#rows, PLACE, options)
+  }
+
+  _snapshot(options: object): LevelSnapshot {
+    return new LevelSnapshot(options, this.#rows.snapshot(PLACE))
+  }
+
+  /** Runs reads that belong together at the snapshot given, else at one of their own. */
+  async #atSnapshot<T>(
+    { snapshot }: LevelReadOptions,
+    reads: (options: { snapshot: RecordSnapshot }) => Promise<T>,
+  ): Promise<T> {
+    if (snapshot != null) return await reads({ snapshot: snapshot.records })
+    const own = this.#rows.snapshot(PLACE)
+    try {
+      return await reads({ snapshot: own })
+    } finally {
+      own.release()
     }
-    for await (const { key } of this.rows.scan(PLACE, scanRange(gte, lt, range.reverse, limit))) {
-      keys.push(key)
-      if (keys.length === FETCHED_ROWS_MAX) await clearPage()
-    }
-    if (keys.length > 0) await clearPage()
-  }
-
-  _iterator(options: Range): WaymarkIterator<K, V> {
-    return new WaymarkIterator<K, V>(this, options)
   }
 }
 
-class WaymarkIterator<K, V> extends AbstractIterator<WaymarkLevel<K, V>, K, V> {
-  readonly #database: WaymarkLevel<K, V>
-  readonly #reverse: boolean
-  readonly #first: Uint8Array | undefined
-  readonly #end: Uint8Array | undefined
-  /** What is left: [#gte, #lt). */
-  #gte: Uint8Array | undefined
-  #lt: Uint8Array | undefined
-  #fetched: Row[] = []
-  #isAtEnd = false
-
-  constructor(database: WaymarkLevel<K, V>, options: Range) {
-    super(database, options as never)
-    this.#database = database
-    this.#reverse = options.reverse
-    const { gte, lt } = boundsOf(options)
-    this.#first = gte
-    this.#end = lt
-    this.#gte = gte
-    this.#lt = lt
-  }
-
-  async _next(): Promise<[Uint8Array, Uint8Array] | undefined> {
-    if (this.#fetched.length === 0) await this.#fetch(FETCHED_ROWS_MIN)
-    const row = this.#fetched.shift()
-    return row === undefined ? undefined : [row.key, row.value]
-  }
-
-  async _nextv(size: number): Promise<[Uint8Array, Uint8Array][]> {
-    if (this.#fetched.length === 0) await this.#fetch(size)
-    return this.#fetched.splice(0, size).map(({ key, value }) => [key, value])
-  }
-
-  _seek(target: Uint8Array): void {
-    this.#fetched = []
-    this.#isAtEnd = false
-    this.#gte = this.#first
-    this.#lt = this.#end
-    const isBelow = this.#first !== undefined && compare(target, this.#first) < 0
-    const isPast = this.#end !== undefined && compare(target, this.#end) >= 0
-    // Past the range on the side that it begins at, there is nothing to go to.
-    if (this.#reverse ? isBelow : isPast) this.#isAtEnd = true
-    else if (this.#reverse && !isPast) this.#lt = successor(target)
-    else if (!this.#reverse && !isBelow) this.#gte = target
-  }
-
-  async #fetch(wanted: number): Promise<void> {
-    if (this.#isAtEnd) return
-    const limit = Math.min(Math.max(wanted, FETCHED_ROWS_MIN), FETCHED_ROWS_MAX)
-    const rows: Row[] = []
-    const range = scanRange(this.#gte, this.#lt, this.#reverse, limit)
-    for await (const row of this.#database.rows.scan(PLACE, range)) rows.push(row)
-    const last = rows.at(-1)
-    if (last === undefined || rows.length < limit) this.#isAtEnd = true
-    else if (this.#reverse) this.#lt = last.key
-    else this.#gte = successor(last.key)
-    this.#fetched = rows
-  }
+function recordOptions({ snapshot }: LevelReadOptions): RecordReadOptions | undefined {
+  return snapshot == null ? undefined : { snapshot: snapshot.records }
 }
 
-function boundsOf(range: Range): { gte: Uint8Array | undefined; lt: Uint8Array | undefined } {
-  return {
-    // Of two bounds on one side the inclusive one counts, as abstract-level wants it.
-    gte: range.gte ?? (range.gt === undefined ? undefined : successor(range.gt)),
-    lt: range.lte === undefined ? range.lt : successor(range.lte),
-  }
+function bufferOf(bytes: Uint8Array | undefined): Buffer | undefined {
+  return bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
-function scanRange(
-  gte: Uint8Array | undefined,
-  lt: Uint8Array | undefined,
-  reverse: boolean,
-  limit: number,
-): { gte?: Uint8Array; lt?: Uint8Array; reverse: boolean; limit: number } {
-  return {
-    ...(gte === undefined ? {} : { gte }),
-    ...(lt === undefined ? {} : { lt }),
-    reverse,
-    limit,
-  }
-}
-
-/** The least key after `key`. */
-function successor(key: Uint8Array): Uint8Array {
-  const next = new Uint8Array(key.length + 1)
-  next.set(key)
-  return next
-}
-
-function compare(a: Uint8Array, b: Uint8Array): number {
-  return Buffer.compare(a, b)
+/** As abstract-level says it. */
+function notOpen(): Error {
+  return Object.assign(new Error('Database is not open'), { code: 'LEVEL_DATABASE_NOT_OPEN' })
 }

@@ -3,8 +3,8 @@
  *
  * Invariants
  *  1. The visible sequence is that of the newest committed batch; it never goes back.
- *  2. A read on this thread sees every write that was called before it: none is under way then, so
- *     the visible sequence is the newest.
+ *  2. A read of the newest state on this thread sees every write that was called before it: none is
+ *     under way then, so the visible sequence is the newest. A snapshot's sequence is visible.
  */
 import { ByteReader, ByteWriter } from '../codec/bytes.ts'
 import { MetastoreError } from '../codec/errors.ts'
@@ -39,9 +39,6 @@ const ANSWERS_WAITING_MAX = 65_536
 const RETRY_AFTER_MS = 20
 /** What a caller may try again after, when compactions are behind. */
 const COMPACTION_RETRY_AFTER_MS = 250
-
-/** In the place of a snapshot's sequence. */
-const NEWEST = 0
 
 interface Proposal {
   index: number
@@ -133,16 +130,16 @@ export class DomainHandle {
   async read<N extends ReadName>(
     name: N,
     args: ArgumentsOf<N>,
-    sequence: number = NEWEST,
+    sequence?: number,
   ): Promise<ResultOf<N>> {
-    if (this.#readsHere && this.#canReadHere()) {
+    if (this.#readsHere && this.#canReadHere(sequence)) {
       const answer = this.#readHere(name, args, sequence, this.#blocks)
       if (answer !== undefined) return answer.result
     }
     return this.#send(
       REQUEST.read,
       false,
-      out => putRead(out.varint(sequence), name, args),
+      out => putRead(out.varint(sequence === undefined ? 0 : sequence + 1), name, args),
       reader => decodeRead(name, reader),
     )
   }
@@ -152,11 +149,7 @@ export class DomainHandle {
    * before, and of those under way none.
    * @throws UNAVAILABLE when that needs the bucket; what the read itself throws
    */
-  readSync<N extends ReadName>(
-    name: N,
-    args: ArgumentsOf<N>,
-    sequence: number = NEWEST,
-  ): ResultOf<N> {
+  readSync<N extends ReadName>(name: N, args: ArgumentsOf<N>, sequence?: number): ResultOf<N> {
     if (this.#failure !== undefined) throw this.#failure
     const answer = this.#readHere(name, args, sequence, this.#blocks.withFiles)
     if (answer !== undefined) return answer.result
@@ -240,10 +233,10 @@ export class DomainHandle {
     })
   }
 
-  /** Without writes under way the visible sequence is the newest, and all memtables are mapped. */
-  #canReadHere(): boolean {
+  /** Invariant 2; all memtables are mapped. */
+  #canReadHere(sequence: number | undefined): boolean {
     return (
-      this.#acknowledgements.writesUnderWay === 0 &&
+      (sequence !== undefined || this.#acknowledgements.writesUnderWay === 0) &&
       this.#failure === undefined &&
       this.#blocks.isWorthTrying
     )
@@ -253,7 +246,7 @@ export class DomainHandle {
   #readHere<N extends ReadName>(
     name: N,
     args: ArgumentsOf<N>,
-    sequence: number,
+    sequence: number | undefined,
     blocks: MainBlocks,
   ): { result: ResultOf<N> } | undefined {
     const out = this.#scratch.reset()
@@ -261,7 +254,7 @@ export class DomainHandle {
     const answerStart = out.length
     // The request's bytes stay readable while the answer is appended: growing copies them.
     const request = new ByteReader(out.bytes, 'request', 0, answerStart)
-    const at = sequence === NEWEST ? this.#visible : sequence
+    const at = sequence ?? this.#visible
     const view = new Snapshot(this.memtables.newestFirst, this.#version, at)
     const isAnswered = blocks.answer(() => answerRead(view, request, out))
     view.release()

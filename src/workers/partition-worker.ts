@@ -157,8 +157,8 @@ class PartitionWorker {
     let view = parked?.view
     try {
       if (kind === REQUEST.read) {
-        const sequence = reader.varint()
-        view ??= domain.view(sequence)
+        const after = reader.varint()
+        view ??= after === 0 ? domain.view() : domain.view(after - 1)
         this.#read(view, number, call, reader)
       } else if (kind === REQUEST.write) this.#write(domain, number, call, reader)
       else this.#manage(domain, number, kind, call, reader)

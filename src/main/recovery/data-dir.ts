@@ -8,7 +8,7 @@
  *   cache/          copies of tables, under their names in the bucket
  */
 import { closeSync, openSync } from 'node:fs'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { access, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type ClusterFile, decodeCluster } from '../../codec/cluster-file.ts'
 import { conflict } from '../../codec/errors.ts'
@@ -36,6 +36,17 @@ export class DataDir {
       throw conflict(`dataDir ${path} is open in another process or instance`)
     }
     return new DataDir(path, lock)
+  }
+
+  /** Whether a cluster's creation was finished there; anybody may ask. */
+  static async isCreated(dataDir: string): Promise<boolean> {
+    try {
+      await access(join(dataDir, CLUSTER_FILE))
+      return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+      throw error
+    }
   }
 
   get logDirectory(): string {

@@ -12,7 +12,7 @@ import {
 } from './extent-reads.ts'
 import { getOffsets, getSize, listPartitions } from './partition-reads.ts'
 import type { Read } from './read.ts'
-import { getRecord, scanRecords } from './record-reads.ts'
+import { getRecord, getRecords, scanRecords } from './record-reads.ts'
 import { getEndOffsetForTerm, getTermForOffset } from './term-reads.ts'
 
 interface ReadTable {
@@ -29,6 +29,7 @@ interface ReadTable {
   getCompactionInfo: typeof getCompactionInfo
   getLevelingInfo: typeof getLevelingInfo
   getRecord: typeof getRecord
+  getRecords: typeof getRecords
   scanRecords: typeof scanRecords
 }
 
@@ -46,6 +47,7 @@ export const READS: ReadTable = {
   getCompactionInfo,
   getLevelingInfo,
   getRecord,
+  getRecords,
   scanRecords,
 }
 

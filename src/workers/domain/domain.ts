@@ -96,9 +96,8 @@ export class Domain {
    * The newest state, uncommitted batches included, or that at a sequence which main keeps alive.
    * To be released at the end of the request.
    */
-  view(sequence = 0): Snapshot {
-    const at = sequence === 0 ? this.#sequence : sequence
-    return new Snapshot(this.#memtables, this.#version, at)
+  view(sequence: number = this.#sequence): Snapshot {
+    return new Snapshot(this.#memtables, this.#version, sequence)
   }
 
   /**
