@@ -2,19 +2,34 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BenchContext } from './bench-context.ts'
-import { runCommits } from './commits.ts'
-import { runFlush } from './flush.ts'
-import { runLookups } from './lookups.ts'
+import { htmlReport } from './html-report.ts'
 import { type Figure, measure } from './measure.ts'
-import { runMemtable } from './memtable.ts'
-import { type BenchName, type BenchOptions, parseOptions, USAGE } from './options.ts'
+import { type BenchOptions, parseOptions, USAGE, type WorkloadName } from './options.ts'
+import { loadPeers } from './peers/peers.ts'
 import { figureLine, HEADING, setUpBlock, setUpOf } from './report.ts'
+import { runCommits } from './workloads/commits.ts'
+import { runFlush } from './workloads/flush.ts'
+import { runLoad } from './workloads/load.ts'
+import { runLookupCold } from './workloads/lookup-cold.ts'
+import { runMemtable } from './workloads/memtable.ts'
+import { runReads } from './workloads/reads.ts'
 
-const RUN: Readonly<Record<BenchName, (context: BenchContext) => Promise<void>>> = {
-  memtable: runMemtable,
-  commits: runCommits,
-  lookups: runLookups,
-  flush: runFlush,
+interface Bench {
+  workloads: readonly WorkloadName[]
+  run: (context: BenchContext) => Promise<void>
+}
+
+/** Workloads that share what is prepared for them are one bench. */
+const BENCHES: Readonly<Record<string, Bench>> = {
+  reads: {
+    workloads: ['lookup-memtable', 'lookup-table', 'get', 'miss', 'scan10', 'scan100'],
+    run: runReads,
+  },
+  cold: { workloads: ['lookup-cold'], run: runLookupCold },
+  load: { workloads: ['load'], run: runLoad },
+  flush: { workloads: ['flush', 'compact', 'recover'], run: runFlush },
+  commits: { workloads: ['put', 'commit'], run: runCommits },
+  memtable: { workloads: ['memtable'], run: runMemtable },
 }
 
 function say(line: string): void {
@@ -22,26 +37,33 @@ function say(line: string): void {
 }
 
 async function runBenches(options: BenchOptions, folder: string): Promise<void> {
-  const { benches, rounds, isSmall, jsonPath } = options
-  const setUp = setUpOf(options)
+  const { workloads, rounds, rows, isSmall, jsonPath, htmlPath } = options
+  const peers = loadPeers(options.peers)
+  const setUp = setUpOf(options, peers)
   const figures: Figure[] = []
-  say(`${setUpBlock(setUp)}\n${HEADING}`)
-  for (const bench of benches) {
+  say(setUpBlock(setUp))
+  const wants = (workload: WorkloadName): boolean => workloads.includes(workload)
+  for (const [bench, { workloads: own, run }] of Object.entries(BENCHES)) {
+    if (!own.some(wants)) continue
     const directory = join(folder, bench)
     await mkdir(directory)
-    await RUN[bench]({
-      ...{ isSmall, rounds, directory },
-      measure: async case_ => {
-        const figure = await measure(bench, rounds, case_)
-        figures.push(figure)
-        say(figureLine(figure))
+    say(HEADING)
+    await run({
+      ...{ isSmall, rounds, rows, directory, wants, peers: peers.present },
+      measure: async (...cases) => {
+        const measured = await measure(bench, rounds, cases)
+        figures.push(...measured)
+        for (const figure of measured) say(figureLine(figure))
+        return measured
       },
     })
+    say('')
     await rm(directory, { recursive: true })
   }
   if (jsonPath !== undefined) {
     await writeFile(jsonPath, `${JSON.stringify({ setUp, figures }, null, 2)}\n`)
   }
+  if (htmlPath !== undefined) await writeFile(htmlPath, htmlReport(setUp, figures))
 }
 
 async function main(): Promise<void> {

@@ -1,14 +1,23 @@
 /** What a bench is run with. */
-import type { Case } from './measure.ts'
+import type { Case, Figure } from './measure.ts'
+import type { WorkloadName } from './options.ts'
+import type { Contender } from './peers/key-value-store.ts'
 
 export interface BenchContext {
   /** Sizes for the tests: a few thousand rows. */
   isSmall: boolean
   rounds: number
+  /** Rows of the workloads that compare. */
+  rows: number
+  peers: readonly Contender[]
   /** A folder of the bench's own; it goes when the process ends. */
   directory: string
-  /** Measures a case and reports its figure; cases run one after the other. */
-  measure: (case_: Case) => Promise<void>
+  wants: (workload: WorkloadName) => boolean
+  /**
+   * Measures cases and reports their figures. Cases that are given together are compared: each
+   * round runs them in turn.
+   */
+  measure: (...cases: Case[]) => Promise<Figure[]>
 }
 
 /** A size of the full run, and that of the small one. */

@@ -5,7 +5,7 @@ import { Router } from '../src/main/router.ts'
 
 export const DOMAINS = 8
 /** Large enough that nothing is flushed unless a bench says so. */
-const MEMTABLE_BYTES_MAX = 512 * 1024 * 1024
+export const MEMTABLE_BYTES_MAX: number = 512 * 1024 * 1024
 
 export function openStore(folder: string, options: Partial<MetastoreOptions>): Promise<Metastore> {
   return Metastore.open({

@@ -13,17 +13,22 @@ import { after, before, suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Answers } from '../bench/answers.ts'
 import { Latencies } from '../bench/latencies.ts'
-import { type Figure, measure } from '../bench/measure.ts'
+import { type Case, type Figure, measure } from '../bench/measure.ts'
+import { PEER_NAMES } from '../bench/peers/peers.ts'
 import type { SetUp } from '../bench/report.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 
 const PROGRAM = fileURLToPath(new URL('../bench/all.js', import.meta.url))
 /** Workloads of each bench, and how many cases each has. */
 const CASES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  reads: {
+    ...{ 'lookup-memtable': 5, 'lookup-table': 5, get: 2, miss: 2, scan10: 2, scan100: 2 },
+  },
+  cold: { 'lookup-cold': 4 },
+  load: { load: 4 },
+  flush: { flush: 4, compact: 2, recover: 1 },
+  commits: { put: 6, commit: 6 },
   memtable: { 'memtable-insert': 6, 'memtable-gets': 3, 'memtable-seeks': 3 },
-  commits: { commit: 6, put: 6 },
-  lookups: { 'lookup-memtable': 6, 'lookup-table': 6 },
-  flush: { 'build-tables': 2, load: 1, recover: 1, flush: 1 },
 }
 
 interface Results {
@@ -74,7 +79,7 @@ suite('the bench program', () => {
   })
 
   test('the small mode runs every case, checks answers and leaves nothing behind', async () => {
-    const { setUp, figures, stdout } = await runForResults([])
+    const { setUp, figures, stdout } = await runForResults(['--peers', 'none'])
     assert.ok(setUp.isSmall)
     assert.equal(setUp.node, process.version)
     assert.deepEqual(casesOf(figures), CASES)
@@ -101,16 +106,52 @@ suite('the bench program', () => {
     for (const { rounds } of figures) assert.equal(rounds, 2)
   })
 
+  test('each peer is measured beside waymark, or said to be missing', async () => {
+    const htmlPath = join(directory, 'report.html')
+    const args = ['--only', 'get,scan10', '--html', htmlPath]
+    const { setUp, figures, stdout } = await runForResults(args)
+    const present = setUp.stores.map(({ name }) => name)
+    const missing = setUp.missing.map(({ name }) => name)
+    assert.deepEqual([...present, ...missing].sort(), ['waymark', ...PEER_NAMES].sort())
+    assert.deepEqual(new Set(figures.map(({ store }) => store)), new Set(present))
+    for (const name of missing) assert.match(stdout, new RegExp(`${name} +NOT MEASURED: .`))
+    for (const { ratio } of figures) assert.equal(ratio !== undefined, present.length > 1)
+    const html = readFileSync(htmlPath, 'utf8')
+    for (const { variant } of figures) assert.ok(html.includes(variant), variant)
+    assert.doesNotMatch(html, /https?:|NaN|undefined/)
+  })
+
   test('an option that is wrong is named', async () => {
     const unknown = await run(['--only', 'everything'])
     assert.equal(unknown.code, 1)
-    assert.match(unknown.stderr, /--only must be one of memtable, .*, not 'everything'/)
+    assert.match(unknown.stderr, /--only must be of memtable, .*, not 'everything'/)
     const rounds = await run(['--rounds', '0'])
     assert.match(rounds.stderr, /--rounds must be an integer from 1 to 100, not '0'/)
   })
 })
 
 suite('a measurement', () => {
+  test('cases take turns, and ratios are to the best peer in the same round', async () => {
+    const turns: string[] = []
+    const answers = new Answers()
+    const case_ = (store: string, elapsedMs: readonly number[]): Case => ({
+      ...{ workload: 'w', store, variant: 'v', unit: 'things' },
+      run: round => {
+        turns.push(store)
+        return { operations: 100, elapsedMs: elapsedMs[round], answers }
+      },
+    })
+    const figures = await measure('b', 3, [
+      case_('waymark', [10, 20, 40]),
+      case_('fast', [20, 40, 80]),
+      case_('slow', [40, 80, 160]),
+    ])
+    const round = ['waymark', 'fast', 'slow']
+    assert.deepEqual(turns, [...round, ...round, ...round])
+    const ratios = figures.map(({ ratio }) => ratio)
+    assert.deepEqual(ratios, [2, 1, 0.5])
+  })
+
   const common = { workload: 'w', variant: 'v', unit: 'things' }
 
   test('a wrong answer ends it', async () => {
@@ -118,7 +159,7 @@ suite('a measurement', () => {
       new Answers().expect(1, 2)
       throw new Error('not reached')
     }
-    await assert.rejects(measure('b', 3, { ...common, run }), /a wrong answer: 1 instead of 2/)
+    await assert.rejects(measure('b', 3, [{ ...common, run }]), /a wrong answer: 1 instead of 2/)
   })
 
   test('rates are those of the rounds, whatever surrounds them', async () => {
@@ -127,21 +168,23 @@ suite('a measurement', () => {
     for (const elapsedMs of [1, 2, 3]) latencies.record(elapsedMs)
     const answers = new Answers()
     answers.expect(7, 7)
-    const figure = await measure('b', 3, {
-      ...{ ...common, operationBytes: 1e6 },
-      prepare: round => void steps.push(`prepare ${round}`),
-      run: round => {
-        steps.push(`run ${round}`)
-        return { operations: 10, elapsedMs: [10, 100, 20][round], answers, latencies }
+    const [figure] = await measure('b', 3, [
+      {
+        ...{ ...common, operationBytes: 1e6 },
+        prepare: round => void steps.push(`prepare ${round}`),
+        run: round => {
+          steps.push(`run ${round}`)
+          return { operations: 10, elapsedMs: [10, 100, 20][round], answers, latencies }
+        },
+        finish: round => void steps.push(`finish ${round}`),
       },
-      finish: round => void steps.push(`finish ${round}`),
-    })
+    ])
     const expected = [0, 1, 2].flatMap(i => [`prepare ${i}`, `run ${i}`, `finish ${i}`])
     assert.deepEqual(steps, expected)
     const { hash, ...numbers } = figure
     assert.equal(hash, answers.hash.toString(16).padStart(8, '0'))
     assert.deepEqual(numbers, {
-      ...{ ...common, bench: 'b', rounds: 3, median: 500, min: 100, max: 1000 },
+      ...{ ...common, store: 'waymark', bench: 'b', rounds: 3, median: 500, min: 100, max: 1000 },
       ...{ medianMbPerSecond: 500, roundMs: 20, p50Us: 2000, p99Us: 3000, checked: 3 },
     })
   })

@@ -53,7 +53,7 @@ function sourcesIn(folder: string): string[] {
   const names = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
   return names
     .map(name => posix.join(folder, name.replaceAll('\\', '/')))
-    .filter(name => name.endsWith('.ts'))
+    .filter(name => name.endsWith('.ts') && !name.includes('/node_modules/'))
     .sort()
 }
 

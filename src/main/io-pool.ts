@@ -1,4 +1,5 @@
 /** Main's side of the I/O pool: piscina threads that encode tables and talk to the bucket. */
+import { setMaxListeners } from 'node:events'
 import { resolve } from 'node:path'
 import { MessageChannel } from 'node:worker_threads'
 import { Piscina } from 'piscina'
@@ -26,6 +27,8 @@ export class IoPool {
           ? memoryObjectStore(objectStore.slice('memory:'.length))
           : objectStore
     }
+    // Every task that waits or runs listens; Node warns from eleven on.
+    setMaxListeners(0, this.#closing.signal)
     this.#pool = new Piscina({
       filename: new URL('../workers/io-worker.js', import.meta.url).href,
       minThreads: threads.min,

@@ -1,12 +1,12 @@
 /** Tables made of one memtable, on this thread: the work of a flush without files. */
-import { KeyBuilder, putU32be, TP_BYTES } from '../src/codec/keys.ts'
-import { UUID_BYTES } from '../src/codec/uuid.ts'
-import { Memtable } from '../src/shared/memtable.ts'
-import { type FlushJob, flushTables } from '../src/workers/io/flush-tables.ts'
-import { Answers } from './answers.ts'
-import type { BenchContext } from './bench-context.ts'
-import { ROW_BYTES, recordKey } from './records.ts'
-import { ValueMaker } from './values.ts'
+import { KeyBuilder, putU32be, TP_BYTES } from '../../src/codec/keys.ts'
+import { UUID_BYTES } from '../../src/codec/uuid.ts'
+import { Memtable } from '../../src/shared/memtable.ts'
+import { type FlushJob, flushTables } from '../../src/workers/io/flush-tables.ts'
+import { Answers } from '../answers.ts'
+import type { BenchContext } from '../bench-context.ts'
+import { ROW_BYTES, recordKey } from '../records.ts'
+import { ValueMaker } from '../values.ts'
 
 const PARTITIONS = 64
 const MEMTABLE_ROW_BYTES = 400
@@ -27,8 +27,8 @@ export async function buildBench(context: BenchContext, rows: number): Promise<v
       createdAt: 0,
     }
     await context.measure({
-      workload: 'build-tables',
-      variant: `one thread, compression ${compression}`,
+      workload: 'flush',
+      variant: `tables in memory, one thread, compression ${compression}`,
       unit: 'rows',
       operationBytes: ROW_BYTES,
       run: () => {

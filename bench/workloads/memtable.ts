@@ -1,10 +1,10 @@
 /** Inserts into one memtable, and reads of it by its own thread and by another one. */
-import { Memtable } from '../src/shared/memtable.ts'
-import type { Answers } from './answers.ts'
-import { type BenchContext, sized } from './bench-context.ts'
-import type { Round } from './measure.ts'
-import { MemtableReader } from './memtable-reader.ts'
-import { type InsertOrder, insertOrder, MemtableRows, type ReadKind } from './memtable-rows.ts'
+import { Memtable } from '../../src/shared/memtable.ts'
+import type { Answers } from '../answers.ts'
+import { type BenchContext, sized } from '../bench-context.ts'
+import type { Round } from '../measure.ts'
+import { MemtableReader } from '../memtable-reader.ts'
+import { type InsertOrder, insertOrder, MemtableRows, type ReadKind } from '../memtable-rows.ts'
 
 const ORDERS: readonly InsertOrder[] = ['random', 'partition', 'round robin']
 const READS: readonly ReadKind[] = ['gets', 'seeks']

@@ -1,12 +1,12 @@
 /** Durable writes: commits of ten extents, and puts of one row, with 1, 64 and 1024 in flight. */
 import { join } from 'node:path'
-import { Answers } from './answers.ts'
-import { type BenchContext, sized } from './bench-context.ts'
-import { Committer } from './committer.ts'
-import { callInFlight } from './in-flight.ts'
-import { Latencies } from './latencies.ts'
-import { Records, ROW_BYTES } from './records.ts'
-import { openStore } from './stores.ts'
+import { Answers } from '../answers.ts'
+import { type BenchContext, sized } from '../bench-context.ts'
+import { Committer } from '../committer.ts'
+import { callInFlight } from '../in-flight.ts'
+import { Latencies } from '../latencies.ts'
+import { Records, ROW_BYTES } from '../records.ts'
+import { openStore } from '../stores.ts'
 
 const EXTENTS_A_COMMIT = 10
 const PARTITIONS_PER_DOMAIN = 100
@@ -27,8 +27,12 @@ const DURABILITIES = ['fsync', 'os'] as const
 type Durability = (typeof DURABILITIES)[number]
 
 export async function runCommits(context: BenchContext): Promise<void> {
-  for (const durability of DURABILITIES) await commits(context, durability)
-  for (const durability of DURABILITIES) await puts(context, durability)
+  for (const durability of DURABILITIES) {
+    if (context.wants('put')) await puts(context, durability)
+  }
+  for (const durability of DURABILITIES) {
+    if (context.wants('commit')) await commits(context, durability)
+  }
 }
 
 async function commits(context: BenchContext, durability: Durability): Promise<void> {
