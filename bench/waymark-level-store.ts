@@ -1,12 +1,9 @@
 /** Waymark as a key-value store among the others: through waymark/level, in one partition. */
 import { join } from 'node:path'
-import { Metastore, type TopicPartition } from '../src/index.ts'
+import { Metastore } from '../src/index.ts'
 import { WaymarkLevel } from '../src/level.ts'
 import { CACHE_BYTES, type KeyValueStore, type Read, scanned } from './peers/key-value-store.ts'
 import { MEMTABLE_BYTES_MAX } from './stores.ts'
-
-/** Where waymark/level keeps its rows. */
-const PLACE: TopicPartition = { topicId: '00000000-0000-0000-0000-000000000000', partition: 0 }
 
 type Database = WaymarkLevel<Buffer, Buffer>
 
@@ -31,13 +28,6 @@ export async function openWaymarkLevel(directory: string): Promise<KeyValueStore
           const found = await iterator.next()
           await iterator.close()
           return found?.[1]
-        },
-      },
-      {
-        variant: 'records().scan gte, limit 1',
-        later: async gte => {
-          for await (const { value } of db.rows.scan(PLACE, { gte, limit: 1 })) return value
-          return undefined
         },
       },
     ],

@@ -12,6 +12,15 @@ export interface Call {
   isWrite: boolean
 }
 
+export function newCall(
+  resolve: (value: unknown) => void,
+  reject: (error: Error) => void,
+  decode: (reader: ByteReader) => unknown,
+  isWrite: boolean,
+): Call {
+  return { resolve, reject, decode, requestBytes: 0, isWrite }
+}
+
 export class Calls {
   /** Number 0 means "nobody waits". */
   readonly #calls: (Call | undefined)[] = [undefined]

@@ -13,7 +13,6 @@ import type { Control } from '../shared/control.ts'
 import { getAnswer, REQUEST } from '../shared/messages.ts'
 import {
   type ArgumentsOf,
-  answerRead,
   decodeRead,
   putRead,
   type ReadName,
@@ -22,12 +21,13 @@ import {
 import { Snapshot } from '../shared/snapshot.ts'
 import { Version } from '../shared/version.ts'
 import { Acknowledgements } from './acknowledgements.ts'
-import type { Call } from './calls.ts'
+import { type Call, newCall } from './calls.ts'
 import { DomainMemtables, type FrozenMemtable, type NewMemtable } from './domain-memtables.ts'
+import { LocalReads } from './local-reads.ts'
 import { Queue } from './queue.ts'
 import { ENTRY_KIND, type ReplicatedLog } from './replication/replicated-log.ts'
 import { type LiveSnapshot, SnapshotRegistry } from './snapshot-registry.ts'
-import type { CachedBlocks, MainBlocks } from './storage/cached-blocks.ts'
+import type { CachedBlocks } from './storage/cached-blocks.ts'
 import type { TableStore } from './storage/table-store.ts'
 import { DELAY_MAX_MS, L0_STOP_TABLES, WriteThrottle } from './storage/write-throttle.ts'
 import type { WorkerLink } from './worker-link.ts'
@@ -72,7 +72,7 @@ export class DomainHandle {
   readonly #proposals = new Queue<Proposal>()
   readonly #throttle = new WriteThrottle(() => performance.now())
   readonly #acknowledgements = new Acknowledgements(this.#throttle, () => performance.now())
-  readonly #scratch = new ByteWriter(4096)
+  readonly #localReads = new LocalReads()
   #version: Version = Version.EMPTY
   #visible = 0
   #committedIndex = 0
@@ -133,15 +133,21 @@ export class DomainHandle {
     sequence?: number,
   ): Promise<ResultOf<N>> {
     if (this.#readsHere && this.#canReadHere(sequence)) {
-      const answer = this.#readHere(name, args, sequence, this.#blocks)
+      const answer = this.#localReads.answer(name, args, this.#viewAt(sequence), this.#blocks)
       if (answer !== undefined) return answer.result
     }
-    return this.#send(
-      REQUEST.read,
-      false,
-      out => putRead(out.varint(sequence === undefined ? 0 : sequence + 1), name, args),
-      reader => decodeRead(name, reader),
-    )
+    // On its way it may wait behind others: what it is to see must stay until it is answered.
+    const kept = sequence === undefined ? undefined : this.snapshots.take(sequence)
+    try {
+      return await this.#send(
+        REQUEST.read,
+        false,
+        out => putRead(out.varint(sequence === undefined ? 0 : sequence + 1), name, args),
+        reader => decodeRead(name, reader),
+      )
+    } finally {
+      kept?.release()
+    }
   }
 
   /**
@@ -151,7 +157,8 @@ export class DomainHandle {
    */
   readSync<N extends ReadName>(name: N, args: ArgumentsOf<N>, sequence?: number): ResultOf<N> {
     if (this.#failure !== undefined) throw this.#failure
-    const answer = this.#readHere(name, args, sequence, this.#blocks.withFiles)
+    const view = this.#viewAt(sequence)
+    const answer = this.#localReads.answer(name, args, view, this.#blocks.withFiles)
     if (answer !== undefined) return answer.result
     throw new MetastoreError(
       'UNAVAILABLE',
@@ -242,29 +249,8 @@ export class DomainHandle {
     )
   }
 
-  /** @returns undefined when the read needs what is not in memory */
-  #readHere<N extends ReadName>(
-    name: N,
-    args: ArgumentsOf<N>,
-    sequence: number | undefined,
-    blocks: MainBlocks,
-  ): { result: ResultOf<N> } | undefined {
-    const out = this.#scratch.reset()
-    putRead(out, name, args)
-    const answerStart = out.length
-    // The request's bytes stay readable while the answer is appended: growing copies them.
-    const request = new ByteReader(out.bytes, 'request', 0, answerStart)
-    const at = sequence ?? this.#visible
-    const view = new Snapshot(this.memtables.newestFirst, this.#version, at)
-    const isAnswered = blocks.answer(() => answerRead(view, request, out))
-    view.release()
-    if (!isAnswered) return undefined
-    const outcome = getAnswer(
-      new ByteReader(out.bytes, 'answer', answerStart, out.length),
-      reader => decodeRead(name, reader),
-    )
-    if (outcome instanceof MetastoreError) throw outcome
-    return { result: outcome }
+  #viewAt(sequence: number = this.#visible): Snapshot {
+    return new Snapshot(this.memtables.newestFirst, this.#version, sequence)
   }
 
   // -------------------------------------------------------------- answers
@@ -409,15 +395,6 @@ export class DomainHandle {
   get isIdle(): boolean {
     return this.#acknowledgements.isEmpty && this.#proposals.length === 0
   }
-}
-
-function newCall(
-  resolve: (value: unknown) => void,
-  reject: (error: Error) => void,
-  decode: (reader: ByteReader) => unknown,
-  isWrite: boolean,
-): Call {
-  return { resolve, reject, decode, requestBytes: 0, isWrite }
 }
 
 function decodeOutcome(call: Call, reader: ByteReader): unknown {

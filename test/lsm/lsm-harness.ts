@@ -267,7 +267,7 @@ export class LsmHarness {
   }
 
   async #read<T>(sequence: number, read: (view: Snapshot) => T): Promise<T> {
-    const view = this.#domain.view(sequence)
+    const view = this.#domain.view(sequence === 0 ? undefined : sequence)
     return this.#answer(() => {
       try {
         return read(view)
