@@ -22,7 +22,7 @@ const PROGRAM = fileURLToPath(new URL('../bench/all.js', import.meta.url))
 /** Workloads of each bench, and how many cases each has. */
 const CASES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   reads: {
-    ...{ 'lookup-memtable': 5, 'lookup-table': 5, get: 2, miss: 2, scan10: 2, scan100: 2 },
+    ...{ 'lookup-memtable': 4, 'lookup-table': 4, get: 4, miss: 4, scan10: 2, scan100: 2 },
   },
   cold: { 'lookup-cold': 4 },
   load: { load: 4 },

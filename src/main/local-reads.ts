@@ -1,4 +1,4 @@
-/** Reads on the main thread: the same encode, answer and decode as through the ring, on the spot. */
+/** Reads on the main thread: encode, answer and decode as through the ring, but on the spot. */
 import { ByteReader, ByteWriter } from '../codec/bytes.ts'
 import { MetastoreError } from '../codec/errors.ts'
 import { getAnswer } from '../shared/messages.ts'

@@ -6,7 +6,8 @@
  *
  * `call` is main's number for the call, or 0 where nobody waits. Main's requests, by kind:
  *
- *   read      varint 1 + sequence of a snapshot, 0 for the newest | u8 read (reads/) | its arguments
+ *   read      varint 1 + sequence of a snapshot, 0 for the newest | u8 read (reads/) | its
+ *             arguments
  *   write     u8 has request id | [16 request id] | u8 write (writes/) | its arguments
  *   apply     a row batch (codec/row-batch.ts), committed: recovery and followers
  *   freeze    rotate the memtable if it has rows

@@ -175,7 +175,15 @@ function verifyJob(model: Model, job: CompactionJob): void {
   }
   if (level === 0) assert.equal(own.length, tables.filter(table => table.level === 0).length)
   else assert.equal(own.length, 1)
-  assert.equal(job.isMove, level > 0 && lower.length === 0)
+  const isDisjoint = own.every((table, i) =>
+    own.every(
+      (other, j) =>
+        i === j ||
+        compareBytes(table.greatestKey, other.smallestKey) < 0 ||
+        compareBytes(other.greatestKey, table.smallestKey) < 0,
+    ),
+  )
+  assert.equal(job.isMove, lower.length === 0 && isDisjoint)
   // What a delete in the inputs hides is in the inputs, or in a range of `below`.
   for (const { key } of inputs.flatMap(table => model.rowsOf(table))) {
     const bytes = keyOf(key)

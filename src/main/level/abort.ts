@@ -9,7 +9,9 @@ class AbortError extends Error {
   }
 }
 
-/** What `work` comes to, or LEVEL_ABORTED as soon as `signal` says so; `work` then goes on alone. */
+/**
+ * What `work` comes to, or LEVEL_ABORTED as soon as `signal` says so; `work` then goes on alone.
+ */
 export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   let onAbort = (): void => {}
   const aborted = new Promise<never>((_, reject) => {

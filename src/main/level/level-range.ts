@@ -1,4 +1,4 @@
-/** Ranges as abstract-level hands them to its implementations: bounds encoded, limit -1 for none. */
+/** Ranges as abstract-level hands them to implementations: bounds encoded, limit -1 for none. */
 import { compareBytes } from '../../codec/bytes.ts'
 import { RECORD_KEY_BYTES_MAX } from '../../codec/keys.ts'
 import type { RecordBound } from '../../shared/reads/record-reads.ts'

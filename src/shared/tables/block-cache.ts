@@ -174,7 +174,7 @@ export class BlockCache {
     return view
   }
 
-  /** The table's blocks are not wanted any more; their frames are the next to go. */
+  /** The table's blocks are not wanted any more; a frame goes when its queue comes to it. */
   forget(table: TableMemory): void {
     for (let block = 0; block < table.blockCount; block++) {
       const frame = table.slots[block] - 1
