@@ -44,8 +44,8 @@ export class MergedScan implements RowScan {
   }
 
   seekBefore(key: Uint8Array): void {
-    const end = prefixEnd(this.#prefix)
-    const to = end !== undefined && compareBytes(key, end) > 0 ? end : key
+    const isWithin = hasPrefix(key, this.#prefix) || compareBytes(key, this.#prefix) < 0
+    const to = isWithin ? key : (prefixEnd(this.#prefix) ?? key)
     this.#current = -1
     for (const source of this.#sources) source.seekBefore(to)
     this.#forward = false

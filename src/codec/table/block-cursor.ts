@@ -30,6 +30,8 @@ export class BlockCursor {
   #start = 0
   #end = 0
   #sequenceAt = 0
+  /** See isFirstVersion. */
+  #isFirst = false
   /** 0: a delete, else the length of the value + 1. */
   #tag = 0
   /** Where the next varint is read. */
@@ -83,6 +85,14 @@ export class BlockCursor {
 
   get isDelete(): boolean {
     return this.#tag === 0
+  }
+
+  /**
+   * True: the entry before has another key, so this is its key's newest version. False: not known
+   * without looking. Versions of one key share all of it, so a suffix of its own says that it is new.
+   */
+  get isFirstVersion(): boolean {
+    return this.#isFirst
   }
 
   /** The value is bytes [valueStart, valueStart + valueLength) of the block. */
@@ -171,6 +181,7 @@ export class BlockCursor {
     // Its key comes from the history, so how much it shares with the key before does not matter.
     this.#parse(history.start, TABLE_KEY_BYTES_MAX)
     this.#moveTo(history.bytes, history.keyStart, history.keyLength, 0)
+    this.#isFirst = false
     return true
   }
 
@@ -262,6 +273,8 @@ export class BlockCursor {
   #moveToParsed(): void {
     const shared = this.#parsedShared
     this.#moveTo(this.#block, this.#parsedSuffixStart, this.#parsedSuffixLength, shared)
+    // An entry at a restart shares nothing, whatever is before it.
+    this.#isFirst = shared > 0 && this.#parsedSuffixLength > 0
   }
 
   /** To the parsed entry, whose key is what is shared and then `length` bytes of `source`. */

@@ -53,6 +53,11 @@ export class TableCursor {
     return this.#cursor.isDelete
   }
 
+  /** True: this is its key's newest version. False: not known without looking at the one before. */
+  get isFirstVersion(): boolean {
+    return this.#cursor.isFirstVersion
+  }
+
   /** The value is bytes [valueStart, valueStart + valueLength) of block `blockNumber`. */
   get valueStart(): number {
     return this.#cursor.valueStart

@@ -5,7 +5,7 @@
  */
 import { tableKey } from '../../codec/bucket-layout.ts'
 import { compareBytes } from '../../codec/bytes.ts'
-import { filterPrefixBytes, prefixEnd } from '../../codec/keys.ts'
+import { filterPrefixBytes, hasPrefix } from '../../codec/keys.ts'
 import type { TableDescription } from '../../codec/manifest.ts'
 import { TableCursor } from '../../codec/table/table-cursor.ts'
 import type { RowCursor } from '../row-cursor.ts'
@@ -67,9 +67,8 @@ export class TableHandle implements SortedTable {
 
   mayHoldPrefix(prefix: Uint8Array): boolean {
     const { smallestKey, greatestKey } = this.description
-    const end = prefixEnd(prefix)
     if (compareBytes(greatestKey, prefix) < 0) return false
-    if (end !== undefined && compareBytes(smallestKey, end) >= 0) return false
+    if (compareBytes(smallestKey, prefix) > 0 && !hasPrefix(smallestKey, prefix)) return false
     const filtered = filterPrefixBytes(prefix)
     return filtered === 0 || this.#open().memory.mayContainPrefix(prefix.subarray(0, filtered))
   }

@@ -60,7 +60,11 @@ export class TableRowCursor implements RowCursor {
 
   prev(): void {
     this.#isValid = false
-    if (!this.#isAhead) this.#cursor.seekLT(this.#key)
+    const cursor = this.#cursor
+    if (!this.#isAhead) {
+      do cursor.prev()
+      while (cursor.valid && cursor.compareKey(this.#key) === 0)
+    }
     this.#settleBackward()
   }
 
@@ -91,6 +95,13 @@ export class TableRowCursor implements RowCursor {
    */
   #settleBackward(): void {
     const cursor = this.#cursor
+    // Most keys have one version: then there is no need to look at the key before.
+    if (cursor.valid && cursor.isFirstVersion && cursor.sequence <= this.#sequence) {
+      this.#take()
+      this.#isAhead = false
+      this.#isValid = true
+      return
+    }
     let isFound = false
     while (cursor.valid) {
       if (isFound && cursor.compareKey(this.#key) !== 0) break
