@@ -85,7 +85,9 @@ class Stages {
   }
 
   async compact(): Promise<void> {
+    // Blocks are counted where the worker reads, so reads are to be its own.
     const loading: Partial<MetastoreOptions> = {
+      readPath: 'worker',
       ...{ durability: 'os', memtableBytesMax: SMALL_MEMTABLE_BYTES },
     }
     let store: Metastore
