@@ -1,4 +1,4 @@
-/** What main asks of the I/O pool: one piscina task each, structured-cloned both ways. */
+/** What main asks of the I/O pool: a piscina task each, structured-cloned both ways. */
 import type { MessagePort } from 'node:worker_threads'
 import type { ErrorCode } from '../codec/errors.ts'
 import type { ManifestName, TableDescription } from '../codec/manifest.ts'
@@ -27,7 +27,16 @@ export interface KeyRange {
   greatest: Uint8Array
 }
 
+/** Tasks of one small object (object-tasks.ts). */
+export type ObjectTask =
+  /** A new object; 'exists' when somebody else's is there. */
+  | { type: 'create'; key: string; bytes: Uint8Array }
+  /** Moves a small object that points at others. */
+  | { type: 'overwrite'; key: string; bytes: Uint8Array }
+  | { type: 'read'; key: string }
+
 export type IoTask =
+  | ObjectTask
   /** Memtable to tables, in the bucket and in the local cache at once. */
   | ({
       type: 'buildTables'
@@ -46,11 +55,6 @@ export type IoTask =
       snapshots: number[]
       cacheDirectory: string
     } & TableNaming)
-  /** A new object; 'exists' when somebody else's is there. */
-  | { type: 'create'; key: string; bytes: Uint8Array }
-  /** Moves a small object that points at others. */
-  | { type: 'overwrite'; key: string; bytes: Uint8Array }
-  | { type: 'read'; key: string }
   | { type: 'listClusters' }
   /** All of a table but its blocks, from the local cache or the bucket. */
   | { type: 'openTable'; table: TableDescription; cacheDirectory: string }

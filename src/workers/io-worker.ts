@@ -8,14 +8,14 @@ import { MetastoreError } from '../codec/errors.ts'
 import type { BuiltTable, IoAnswer, IoRequest, IoTask, StoreAccess } from '../shared/io-tasks.ts'
 import { Memtable } from '../shared/memtable.ts'
 import type { ObjectStore } from '../shared/object-store.ts'
+import { runObjectTask } from '../shared/object-tasks.ts'
+import { withRetry } from '../shared/retry.ts'
 import { CacheFiles } from './io/cache-files.ts'
 import { collectTables } from './io/collect-tables.ts'
 import { compactTables } from './io/compact-tables.ts'
-import { putOnce } from './io/conditional-put.ts'
 import { DirectoryObjectStore } from './io/directory-object-store.ts'
 import { flushTables } from './io/flush-tables.ts'
 import { PortObjectStore } from './io/port-object-store.ts'
-import { withRetry } from './io/retry.ts'
 import { storeTable } from './io/store-table.ts'
 import { type FetchContext, fetchBlocks, openTable } from './io/table-fetch.ts'
 import type { FinishedTable } from './io/table-output.ts'
@@ -57,12 +57,9 @@ async function run(task: IoTask, bucket: ObjectStore, deadlineMs: number): Promi
     case 'compactTables':
       return compact(task, fetchContext(task, bucket, deadlineMs))
     case 'create':
-      return putOnce(bucket, task.key, task.bytes, { deadlineMs })
     case 'overwrite':
-      await withRetry({ deadlineMs }, signal => bucket.put(task.key, task.bytes, { signal }))
-      return null
     case 'read':
-      return withRetry({ deadlineMs }, signal => bucket.get(task.key, { signal }))
+      return runObjectTask(task, bucket, { deadlineMs })
     case 'listClusters':
       return listClusters(bucket, deadlineMs)
     case 'collectTables':

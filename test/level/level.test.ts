@@ -1,7 +1,7 @@
 /**
  * Goal: WaymarkLevel serves abstract-level's callers: order, ranges, seeks, batches, clears, and
- * data that is there after closing and opening again. The ecosystem's own suite runs apart
- * (`npm run test:level`), because it opens hundreds of databases.
+ * data that is there after closing and opening again. What abstract-level itself asks for is in
+ * its own suite (suite.test.ts).
  */
 import assert from 'node:assert/strict'
 import { rm } from 'node:fs/promises'

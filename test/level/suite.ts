@@ -1,17 +1,22 @@
 /**
  * Goal: WaymarkLevel is an abstract-level database. Method: abstract-level's own test suite, which
- * ships inside the package, run by tape. Not a node:test file: level.test.ts runs it.
+ * ships inside the package, run by tape, whole: what our manifest declares decides which files it
+ * runs. A program of its own, because tape ends with its process; suite.test.ts runs it.
  */
 import { randomUUID } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { WaymarkLevel, type WaymarkLevelOptions } from '../../src/level.ts'
 
 const require = createRequire(import.meta.url)
 const suite = require('abstract-level/test') as (options: object) => void
-const test = require('tape') as unknown
+const test = require('tape') as { onFinish(callback: () => void): void }
 
-const [, , root = '.'] = process.argv
+const root = mkdtempSync(join(tmpdir(), 'waymark-level-suite-'))
+// Before tape's own listener, which prints the summary and ends the process at once.
+process.on('exit', () => rmSync(root, { recursive: true }))
 
 suite({
   test,
@@ -23,3 +28,6 @@ suite({
     })
   },
 })
+
+// Some tests leave a database open, or locked for good; its threads would keep the process alive.
+test.onFinish(() => setImmediate(() => process.exit()))

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { MemoryObjectStore } from '../../src/main/object-stores/memory-object-store.ts'
-import { PUT_ID_NAME, type PutOnceOptions, putOnce } from '../../src/workers/io/conditional-put.ts'
+import { PUT_ID_NAME, type PutOnceOptions, putOnce } from '../../src/shared/conditional-put.ts'
 import { bytes } from './contract.ts'
 import { type Fault, FaultyObjectStore, scriptedPlan, seededPlan } from './faulty-object-store.ts'
 

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { type ErrorCode, MetastoreError } from '../../src/codec/errors.ts'
-import { type RetryOptions, withRetry } from '../../src/workers/io/retry.ts'
+import { type RetryOptions, withRetry } from '../../src/shared/retry.ts'
 
 /** A clock that jumps to the earliest sleeper once nothing else is left to do. */
 function virtualTime() {

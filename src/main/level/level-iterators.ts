@@ -87,7 +87,7 @@ export class LevelValueIterator<K, V> extends AbstractValueIterator<Database<K, 
     options: LevelRowsOptions,
   ) {
     super(database, options as object)
-    this.#rows = new LevelRows(records, place, options, pageValue)
+    this.#rows = new LevelRows(records, place, { ...options, values: true }, pageValue)
   }
 
   _next(): Buffer | undefined | Promise<Buffer | undefined> {

@@ -21,7 +21,7 @@ import { decodeCluster } from '../../codec/cluster-file.ts'
 import { decodeManifest, type Manifest, type ManifestName } from '../../codec/manifest.ts'
 import type { CollectedTables, TableCollection } from '../../shared/io-tasks.ts'
 import type { ObjectPage, ObjectStore } from '../../shared/object-store.ts'
-import { withRetry } from './retry.ts'
+import { withRetry } from '../../shared/retry.ts'
 
 const DELETED_AT_ONCE = 1000
 

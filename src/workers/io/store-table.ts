@@ -1,9 +1,9 @@
 /** Puts a finished table into the bucket, and through the local cache. */
 import { tableKey } from '../../codec/bucket-layout.ts'
 import { MetastoreError } from '../../codec/errors.ts'
+import { putOnce } from '../../shared/conditional-put.ts'
 import type { BuiltTable } from '../../shared/io-tasks.ts'
 import { TableMemory } from '../../shared/tables/table-memory.ts'
-import { putOnce } from './conditional-put.ts'
 import type { FetchContext } from './table-fetch.ts'
 import type { FinishedTable } from './table-output.ts'
 

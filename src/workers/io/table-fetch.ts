@@ -12,9 +12,9 @@ import { sectionsOffset } from '../../codec/table/table-footer.ts'
 import type { TableSource } from '../../codec/table/table-reader.ts'
 import type { OpenedTable } from '../../shared/io-tasks.ts'
 import type { ObjectStore } from '../../shared/object-store.ts'
+import { withRetry } from '../../shared/retry.ts'
 import { TableMemory } from '../../shared/tables/table-memory.ts'
 import type { CacheFiles } from './cache-files.ts'
-import { withRetry } from './retry.ts'
 
 /** The first guess at the size of all that is not blocks: right for tables of some 10 MiB. */
 const TAIL_BYTES = 512 * 1024

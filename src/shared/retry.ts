@@ -3,7 +3,7 @@
  * as arguments, so tests run without waiting.
  */
 import { setTimeout as timer } from 'node:timers/promises'
-import { type ErrorCode, MetastoreError } from '../../codec/errors.ts'
+import { type ErrorCode, MetastoreError } from '../codec/errors.ts'
 
 export interface RetryOptions {
   /** For all attempts and pauses together, in milliseconds. */

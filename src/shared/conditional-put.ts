@@ -4,8 +4,8 @@
  * then meets the object that it wrote itself.
  */
 import { randomUUID } from 'node:crypto'
-import { MetastoreError } from '../../codec/errors.ts'
-import type { ObjectStore } from '../../shared/object-store.ts'
+import { MetastoreError } from '../codec/errors.ts'
+import type { ObjectStore } from './object-store.ts'
 import { isRetryable, type RetryOptions, withRetry } from './retry.ts'
 
 /** The metadata that says whose put an object is. */

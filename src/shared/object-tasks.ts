@@ -1,0 +1,29 @@
+/**
+ * The I/O tasks that are one small object: put it, move it, read it. An I/O thread runs them, or
+ * the main thread when the store lives there, which costs it no more than serving the calls.
+ */
+import { putOnce } from './conditional-put.ts'
+import type { IoResults, ObjectTask } from './io-tasks.ts'
+import type { ObjectStore } from './object-store.ts'
+import { type RetryOptions, withRetry } from './retry.ts'
+
+export function isObjectTask(task: { type: string }): task is ObjectTask {
+  return task.type === 'create' || task.type === 'overwrite' || task.type === 'read'
+}
+
+/** @throws what retry.ts gives up with */
+export async function runObjectTask(
+  task: ObjectTask,
+  bucket: ObjectStore,
+  options: RetryOptions,
+): Promise<IoResults[ObjectTask['type']]> {
+  switch (task.type) {
+    case 'create':
+      return putOnce(bucket, task.key, task.bytes, options)
+    case 'overwrite':
+      await withRetry(options, signal => bucket.put(task.key, task.bytes, { signal }))
+      return null
+    case 'read':
+      return withRetry(options, signal => bucket.get(task.key, { signal }))
+  }
+}
