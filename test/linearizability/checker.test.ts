@@ -198,38 +198,51 @@ describe('verdicts', () => {
     )
   })
 
-  /** Any subset of the writes may have happened, in any order, and the read fits none. */
-  const hard = drawn(...Array.from({ length: 40 }, (_, i): Line => [write(i), i]), [
-    READ,
-    100,
-    101,
-    1000,
-  ])
+  /** Any subset of the appends may have happened, in any order, and the get fits none. */
+  const hard: Operation<KeyValueInput, KeyValueOutput>[] = Array.from({ length: 40 }, (_, i) => ({
+    process: i,
+    input: { do: 'append', key: 'a', value: `${i},` },
+    output: undefined,
+    calledAt: i,
+    returnedAt: Infinity,
+  }))
+  hard.push({
+    process: 40,
+    input: { do: 'get', key: 'a' },
+    output: 'nobody',
+    calledAt: 40,
+    returnedAt: 41,
+  })
 
   test('a history that is too hard is unknown, at whichever limit comes first', () => {
-    const byMemory = checkLinearizability(register, hard, { configurationsMax: 5000 })
-    assert.deepEqual(byMemory, {
-      verdict: 'unknown',
-      limit: 'configurationsMax',
-      key: undefined,
-    })
-    const bySteps = checkLinearizability(register, hard, { stepsMax: 5000 })
-    assert.deepEqual(bySteps, { verdict: 'unknown', limit: 'stepsMax', key: undefined })
-    assert.throws(() => assertLinearizable(register, hard, { stepsMax: 5000 }), /not decided/)
+    for (const limit of ['configurationsMax', 'stepsMax'] as const) {
+      const result = checkLinearizability(keyValue, hard, { [limit]: 5000 })
+      assert.deepEqual(result, { verdict: 'unknown', limit, key: 'a' })
+    }
+    assert.throws(() => assertLinearizable(keyValue, hard, { stepsMax: 5000 }), /not decided/)
   })
 
   test('the model is applied no more often than the limit, by a few', () => {
     let steps = 0
-    const counting: typeof register = {
-      ...register,
+    const counting: typeof keyValue = {
+      ...keyValue,
       apply(state, input) {
         steps++
-        return register.apply(state, input)
+        return keyValue.apply(state, input)
       },
     }
     checkLinearizability(counting, hard, { stepsMax: 6400 })
-    // Twice: with a small share of the limit first, then with all of it; 41 is one configuration.
-    assert.ok(steps >= 6400 && steps <= 6400 + 100 + 2 * 41, String(steps))
+    // Twice: with a share of the limit first, then with all of it; 80 is one configuration.
+    assert.ok(steps >= 6400 && steps <= 6400 + 100 + 2 * 80, String(steps))
+  })
+
+  test('lost writes that nobody saw cost little, however many they are', () => {
+    const lost = Array.from({ length: 40 }, (_, i): Line => [write(i), i])
+    const seen = drawn(...lost, [READ, 100, 101, 20], [READ, 102, 103, 30])
+    const limits = { stepsMax: 64 * 10_000 }
+    assert.equal(checkLinearizability(register, seen, limits).verdict, 'linearizable')
+    const unseen = drawn(...lost, [READ, 100, 101, 1000])
+    assert.equal(checkLinearizability(register, unseen, limits).verdict, 'not linearizable')
   })
 
   test('a key that is too hard does not hide that another is refused', () => {
@@ -305,8 +318,8 @@ const wholeStore: Model<string, KeyValueInput, KeyValueOutput> = {
 }
 
 /**
- * Changes answers of a simulated history and says whether the checker agrees with brute force, with
- * and without keys; counts verdicts so that both are known to be met.
+ * Changes and loses answers of a simulated history and says whether the checker agrees with brute
+ * force, with and without keys; counts verdicts so that both are known to be met.
  */
 function compareWithBruteForce<State, Whole, Input, Output extends Answer>(
   model: Model<State, Input, Output>,
@@ -320,11 +333,17 @@ function compareWithBruteForce<State, Whole, Input, Output extends Answer>(
     .chain(operations =>
       fc.tuple(
         ...operations.map(operation =>
-          operation.output === undefined
-            ? fc.constant(operation)
-            : fc
-                .option(answerTo(operation.input), { freq: 2, nil: operation.output })
-                .map(output => ({ ...operation, output })),
+          fc.oneof(
+            { weight: 4, arbitrary: fc.constant(operation) },
+            {
+              weight: 1,
+              arbitrary: fc.constant({ ...operation, output: undefined, returnedAt: Infinity }),
+            },
+            {
+              weight: operation.output === undefined ? 0 : 2,
+              arbitrary: answerTo(operation.input).map(output => ({ ...operation, output })),
+            },
+          ),
         ),
       ),
     )

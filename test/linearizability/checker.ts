@@ -20,7 +20,7 @@ export type Verdict<Input, Output> =
     })
 
 /** Some seconds and a few hundred megabytes for each key that is hard. */
-const LIMITS: Limits = { stepsMax: 10_000_000, configurationsMax: 1_000_000 }
+const LIMITS: Limits = { stepsMax: 40_000_000, configurationsMax: 1_000_000 }
 /** One key that is easily refused decides, so all are tried with little before one gets much. */
 const LIMIT_SHARES: readonly number[] = [1 / 64, 1]
 

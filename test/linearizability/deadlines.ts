@@ -4,10 +4,18 @@
  */
 import type { Operation } from './history.ts'
 
+export interface Deadlines<Input, Output> {
+  readonly deadlines: readonly Deadline<Input, Output>[]
+  /** Operations never answered, in the order of their calls; they have no deadline. */
+  readonly lost: readonly Candidate<Input, Output>[]
+}
+
 export interface Deadline<Input, Output> {
   readonly due: Candidate<Input, Output>
-  /** All that are under way just before the return, the due one included, the most urgent last. */
+  /** Those to be answered that are under way just before the return, the most urgent last. */
   readonly underWay: readonly Candidate<Input, Output>[]
+  /** So many of the lost ones have been called by then. */
+  readonly lostCount: number
 }
 
 /** An operation and its bit in sets of operations; bits are used again after the return. */
@@ -16,25 +24,29 @@ export interface Candidate<Input, Output> {
   readonly bit: bigint
 }
 
-/** Operations that are never answered have no deadline, but are under way from their call on. */
 export function deadlinesOf<Input, Output>(
   operations: readonly Operation<Input, Output>[],
-): Deadline<Input, Output>[] {
+): Deadlines<Input, Output> {
   const deadlines: Deadline<Input, Output>[] = []
+  const lost: Candidate<Input, Output>[] = []
   const underWay = new Map<Operation<Input, Output>, Candidate<Input, Output>>()
   const freeBits: bigint[] = []
   for (const operation of inOrderOfMoments(operations)) {
     const due = underWay.get(operation)
     if (due === undefined) {
-      const bit = freeBits.pop() ?? 1n << BigInt(underWay.size)
-      underWay.set(operation, { operation, bit })
+      const bit = freeBits.pop() ?? 1n << BigInt(underWay.size + lost.length)
+      if (operation.returnedAt === Infinity) lost.push({ operation, bit })
+      else underWay.set(operation, { operation, bit })
     } else {
-      deadlines.push({ due, underWay: [...underWay.values()].sort(mostUrgentLast) })
+      const mostUrgentLast = [...underWay.values()].sort(
+        (a, b) => b.operation.returnedAt - a.operation.returnedAt,
+      )
+      deadlines.push({ due, underWay: mostUrgentLast, lostCount: lost.length })
       underWay.delete(operation)
       freeBits.push(due.bit)
     }
   }
-  return deadlines
+  return { deadlines, lost }
 }
 
 /** Each operation at its call and, if it returned, again at its return. */
@@ -49,9 +61,4 @@ function inOrderOfMoments<Input, Output>(
     .filter(({ at }) => at !== Infinity)
     .sort((a, b) => a.at - b.at)
     .map(({ operation }) => operation)
-}
-
-function mostUrgentLast(a: Candidate<unknown, unknown>, b: Candidate<unknown, unknown>): number {
-  // Two that never return are equal; their difference is not a number.
-  return b.operation.returnedAt - a.operation.returnedAt || 0
 }

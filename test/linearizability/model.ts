@@ -3,8 +3,8 @@ export type Answer = string | number | boolean | null
 
 /**
  * The object as one client alone would see it: a deterministic function of state and input. States
- * are immutable; an operation that changes nothing should return the very state that it was given,
- * which spares the checker much work.
+ * are immutable, and best strings or numbers: that two are === spares the checker much work, though
+ * it is right without.
  */
 export interface Model<State, Input, Output extends Answer> {
   readonly initial: State

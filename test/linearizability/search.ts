@@ -5,13 +5,17 @@
  * than some return needs it, so that a configuration is the next deadline, which of the operations
  * under way are placed, and the state. A configuration is looked at once.
  *
- * Two more rules prune what cannot matter:
+ * More rules prune what cannot matter, above all of operations never answered (lost), which may be
+ * many and of which any subset may have happened:
  * 1. A read-only operation whose answer fits is placed at once and nothing else is tried: any order
  *    that places it later stays allowed with it moved here.
- * 2. An operation that was never answered and would leave the state as it is, is not placed: it is
- *    free to come later or never.
+ * 2. A lost operation that would leave the state as it is, is not placed: it is free to come later
+ *    or never.
+ * 3. What follows a lost operation must need it: where it would have had the same answer and led to
+ *    the same state without, the order without the lost one is as good.
+ * 4. Lost operations are tried only after all orders without one more of them have failed.
  */
-import { type Candidate, type Deadline, deadlinesOf } from './deadlines.ts'
+import { type Candidate, type Deadlines, deadlinesOf } from './deadlines.ts'
 import type { Operation } from './history.ts'
 import type { Answer, Model } from './model.ts'
 
@@ -42,9 +46,15 @@ interface Configuration<State, Input, Output> {
   /** Bits of the operations that are placed and under way. */
   readonly placed: bigint
   readonly state: State
-  /** How it was come by; undefined for the first one. */
+  /** How it was come by; absent in the first one. */
   readonly last?: Operation<Input, Output>
   readonly before?: Configuration<State, Input, Output>
+}
+
+/** A configuration, and what is to be placed next. */
+interface Branch<State, Input, Output> {
+  readonly from: Configuration<State, Input, Output>
+  readonly tries: 'answered' | 'lost'
 }
 
 export function findOrder<State, Input, Output extends Answer>(
@@ -57,10 +67,11 @@ export function findOrder<State, Input, Output extends Answer>(
 
 class Search<State, Input, Output extends Answer> {
   readonly #model: Model<State, Input, Output>
-  readonly #deadlines: readonly Deadline<Input, Output>[]
+  readonly #deadlines: Deadlines<Input, Output>['deadlines']
+  readonly #lost: Deadlines<Input, Output>['lost']
   readonly #limits: Limits
   /** Not yet looked at; the last is next, so that the search goes deep first. */
-  readonly #open: Configuration<State, Input, Output>[]
+  readonly #open: Branch<State, Input, Output>[]
   readonly #seen = new Set<string>()
   readonly #stateIds = new Map<string, number>()
   #steps = 0
@@ -69,23 +80,28 @@ class Search<State, Input, Output extends Answer> {
 
   constructor(
     model: Model<State, Input, Output>,
-    deadlines: readonly Deadline<Input, Output>[],
+    { deadlines, lost }: Deadlines<Input, Output>,
     limits: Limits,
   ) {
     this.#model = model
     this.#deadlines = deadlines
+    this.#lost = lost
     this.#limits = limits
-    this.#open = [{ deadline: 0, placed: 0n, state: model.initial }]
+    const from = { deadline: 0, placed: 0n, state: model.initial }
+    this.#open = [{ from, tries: 'answered' }]
   }
 
   run(): Finding<Input, Output> {
     for (let next = this.#open.pop(); next !== undefined; next = this.#open.pop()) {
-      if (next.deadline === this.#deadlines.length) {
-        return { verdict: 'linearizable', order: orderOf(next) }
+      const { from, tries } = next
+      if (from.deadline === this.#deadlines.length) {
+        return { verdict: 'linearizable', order: orderOf(from) }
       }
-      if (!this.#isNew(next)) continue
-      this.#noteFurthest(next)
-      this.#open.push(...this.#successors(next))
+      if (tries === 'lost') this.#tryLost(from)
+      else if (this.#isNew(from)) {
+        this.#noteFurthest(from)
+        this.#tryAnswered(from)
+      }
       if (this.#steps > this.#limits.stepsMax) return { verdict: 'unknown', limit: 'stepsMax' }
       if (this.#seen.size + this.#open.length > this.#limits.configurationsMax) {
         return { verdict: 'unknown', limit: 'configurationsMax' }
@@ -95,32 +111,56 @@ class Search<State, Input, Output extends Answer> {
     return { verdict: 'not linearizable', stuckAt, states: [...this.#furthestStates] }
   }
 
-  /** With one more operation placed; the most urgent one last. */
-  #successors(
-    from: Configuration<State, Input, Output>,
-  ): readonly Configuration<State, Input, Output>[] {
-    const found: Configuration<State, Input, Output>[] = []
+  #tryAnswered(from: Configuration<State, Input, Output>): void {
+    const branches: Branch<State, Input, Output>[] = [{ from, tries: 'lost' }]
     for (const candidate of this.#deadlines[from.deadline].underWay) {
       if ((from.placed & candidate.bit) !== 0n) continue
       const { input, output: expected } = candidate.operation
-      this.#steps++
-      const { state, output } = this.#model.apply(from.state, input)
-      if (expected === undefined) {
-        if (state !== from.state) found.push(this.#place(from, candidate, state))
-      } else if (output === expected) {
-        const placed = this.#place(from, candidate, state)
-        if (this.#model.isReadOnly(input, expected)) return [placed]
-        found.push(placed)
+      const { state, output } = this.#apply(from.state, input)
+      if (output !== expected || !this.#needsLast(from, input, state, output)) continue
+      const branch = this.#place(from, candidate, state)
+      if (this.#model.isReadOnly(input, output)) {
+        this.#open.push(branch)
+        return
       }
+      branches.push(branch)
     }
-    return found
+    this.#open.push(...branches)
+  }
+
+  #tryLost(from: Configuration<State, Input, Output>): void {
+    for (let i = this.#deadlines[from.deadline].lostCount - 1; i >= 0; i--) {
+      const candidate = this.#lost[i]
+      if ((from.placed & candidate.bit) !== 0n) continue
+      const { input } = candidate.operation
+      const { state } = this.#apply(from.state, input)
+      if (state === from.state || !this.#needsLast(from, input, state, undefined)) continue
+      this.#open.push(this.#place(from, candidate, state))
+    }
+  }
+
+  #apply(state: State, input: Input): { state: State; output: Output } {
+    this.#steps++
+    return this.#model.apply(state, input)
+  }
+
+  /** Whether the input would lead elsewhere without the last operation, if that is a lost one. */
+  #needsLast(
+    { last, before }: Configuration<State, Input, Output>,
+    input: Input,
+    state: State,
+    output: Output | undefined,
+  ): boolean {
+    if (before === undefined || last?.output !== undefined) return true
+    const without = this.#apply(before.state, input)
+    return without.state !== state || (output !== undefined && without.output !== output)
   }
 
   #place(
     before: Configuration<State, Input, Output>,
     { operation, bit }: Candidate<Input, Output>,
     state: State,
-  ): Configuration<State, Input, Output> {
+  ): Branch<State, Input, Output> {
     let deadline = before.deadline
     let placed = before.placed | bit
     // Deadlines met are passed, and their bits are free for later operations.
@@ -129,11 +169,11 @@ class Search<State, Input, Output extends Answer> {
       if ((placed & due.bit) === 0n) break
       placed ^= due.bit
     }
-    return { deadline, placed, state, last: operation, before }
+    return { from: { deadline, placed, state, last: operation, before }, tries: 'answered' }
   }
 
   #isNew({ deadline, placed, state }: Configuration<State, Input, Output>): boolean {
-    const key = `${deadline} ${placed.toString(36)} ${this.#stateId(state)}`
+    const key = `${deadline} ${placed.toString(32)} ${this.#stateId(state)}`
     if (this.#seen.has(key)) return false
     this.#seen.add(key)
     return true
