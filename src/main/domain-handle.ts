@@ -103,10 +103,6 @@ export class DomainHandle {
     return this.#visible
   }
 
-  get committedIndex(): number {
-    return this.#committedIndex
-  }
-
   /** Whether rows exist, or may be about to, that no committed manifest covers. */
   get hasUnflushed(): boolean {
     return (

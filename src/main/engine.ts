@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ByteReader } from '../codec/bytes.ts'
 import type { ClusterFile } from '../codec/cluster-file.ts'
-import { conflict, invalidRequest, MetastoreError } from '../codec/errors.ts'
+import { MetastoreError } from '../codec/errors.ts'
 import type { GarbageReport, MetastoreStatus } from '../shared/api.ts'
 import { Control } from '../shared/control.ts'
 import type { Doorbell } from '../shared/doorbell.ts'
@@ -16,11 +16,10 @@ import { DomainHandle } from './domain-handle.ts'
 import { DomainMemtables } from './domain-memtables.ts'
 import { IoPool } from './io-pool.ts'
 import { DiskLog } from './log/disk-log.ts'
-import { type CheckedOptions, PARTITIONS_DEFAULT } from './options.ts'
-import { createCluster, newCluster } from './recovery/create-cluster.ts'
+import type { CheckedOptions } from './options.ts'
 import { DataDir } from './recovery/data-dir.ts'
+import { openCluster } from './recovery/open-cluster.ts'
 import { RecoveredIndexes, recoverDomains } from './recovery/replay.ts'
-import { restoreCluster } from './recovery/restore-cluster.ts'
 import type { ReplicatedLog } from './replication/replicated-log.ts'
 import { SoloLog } from './replication/solo-log.ts'
 import { partitionStatus, SOLO_NODE_ID, storageStatus } from './status.ts'
@@ -323,7 +322,7 @@ export class Engine {
   }
 
   /**
-   * Every step is made, whatever the one before came to; the first failure is what it rejects with.
+   * Every step is made, whatever the one before came to; rejects with the first failure.
    */
   async #close(): Promise<void> {
     const failures: unknown[] = []
@@ -362,38 +361,6 @@ export class Engine {
         this.domains.some(domain => !domain.isIdle))
     while (isBusy() && performance.now() < endsAt) await sleep(1)
   }
-}
-
-async function openCluster(
-  options: CheckedOptions,
-  dataDir: DataDir,
-  io: IoPool,
-  restoreFrom: string | undefined,
-): Promise<ClusterFile> {
-  const known = await dataDir.readCluster()
-  if (known === undefined) {
-    const { clusterId, partitions, durability, logger } = options
-    if (restoreFrom !== undefined) {
-      const source = { sourceId: restoreFrom, clusterId, partitions, durability, logger }
-      return restoreCluster(dataDir, io, { ...source, now: Date.now })
-    }
-    const wanted = newCluster(clusterId, partitions ?? PARTITIONS_DEFAULT, Date.now())
-    return createCluster(dataDir, io, wanted)
-  }
-  if (restoreFrom !== undefined) {
-    throw conflict(`dataDir ${dataDir.path} already holds cluster ${known.clusterId}`)
-  }
-  if (options.partitions !== undefined && options.partitions !== known.domains.length) {
-    throw invalidRequest(
-      `partitions is ${options.partitions}; the cluster was created with ${known.domains.length}`,
-    )
-  }
-  if (options.clusterId !== undefined && options.clusterId !== known.clusterId) {
-    throw invalidRequest(
-      `clusterId is ${options.clusterId}; dataDir ${dataDir.path} holds ${known.clusterId}`,
-    )
-  }
-  return known
 }
 
 function asUnavailable(error: unknown): MetastoreError {

@@ -89,7 +89,8 @@ export class BlockCursor {
 
   /**
    * True: the entry before has another key, so this is its key's newest version. False: not known
-   * without looking. Versions of one key share all of it, so a suffix of its own says that it is new.
+   * without looking. Versions of one key share all of it, so a suffix of its own says that the key
+   * is another one.
    */
   get isFirstVersion(): boolean {
     return this.#isFirst

@@ -1,0 +1,44 @@
+/** Which cluster a dataDir belongs to: the one that is there, a new one, or a restored one. */
+import type { ClusterFile } from '../../codec/cluster-file.ts'
+import { conflict, invalidRequest } from '../../codec/errors.ts'
+import type { IoPool } from '../io-pool.ts'
+import { type CheckedOptions, PARTITIONS_DEFAULT } from '../options.ts'
+import { createCluster, newCluster } from './create-cluster.ts'
+import type { DataDir } from './data-dir.ts'
+import { restoreCluster } from './restore-cluster.ts'
+
+/**
+ * @param restoreFrom the cluster to restore into an empty dataDir
+ * @throws INVALID_REQUEST when the options are another cluster's; CONFLICT when dataDir has one
+ */
+export async function openCluster(
+  options: CheckedOptions,
+  dataDir: DataDir,
+  io: IoPool,
+  restoreFrom: string | undefined,
+): Promise<ClusterFile> {
+  const known = await dataDir.readCluster()
+  if (known === undefined) {
+    const { clusterId, partitions, durability, logger } = options
+    if (restoreFrom !== undefined) {
+      const source = { sourceId: restoreFrom, clusterId, partitions, durability, logger }
+      return restoreCluster(dataDir, io, { ...source, now: Date.now })
+    }
+    const wanted = newCluster(clusterId, partitions ?? PARTITIONS_DEFAULT, Date.now())
+    return createCluster(dataDir, io, wanted)
+  }
+  if (restoreFrom !== undefined) {
+    throw conflict(`dataDir ${dataDir.path} already holds cluster ${known.clusterId}`)
+  }
+  if (options.partitions !== undefined && options.partitions !== known.domains.length) {
+    throw invalidRequest(
+      `partitions is ${options.partitions}; the cluster was created with ${known.domains.length}`,
+    )
+  }
+  if (options.clusterId !== undefined && options.clusterId !== known.clusterId) {
+    throw invalidRequest(
+      `clusterId is ${options.clusterId}; dataDir ${dataDir.path} holds ${known.clusterId}`,
+    )
+  }
+  return known
+}
