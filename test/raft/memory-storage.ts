@@ -53,7 +53,7 @@ export class MemoryStorage implements LogStorage {
   entries(from: number, to: number, bytesMax: number): readonly Entry[] | undefined {
     const first = this.firstIndex()
     if (from < first) return undefined
-    return limited(this.#entries.slice(from - first, to - first), bytesMax, this.#bytesOf)
+    return limited(this.#entries, from - first, to - first, bytesMax, this.#bytesOf)
   }
 
   snapshot(): Snapshot | undefined {

@@ -106,10 +106,11 @@ export class ScriptMember {
       const { index, term, kind, payload } = entry
       const isChange = kind === CONFIG_KIND
       const { configuration, data } = this.storage.newest
+      const changed = isChange ? this.group.applyChange(entry) : undefined
       this.storage.newest = {
         index,
         term,
-        configuration: isChange ? this.group.applyChange(entry) : configuration,
+        configuration: changed ?? configuration,
         data: isChange ? data : Uint8Array.of(...data, ...payload),
       }
     }

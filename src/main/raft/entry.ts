@@ -74,16 +74,21 @@ export function totalBytes(entries: readonly Entry[], bytesOf: EntryBytes): numb
   return sum
 }
 
-/** The longest prefix of at most `bytesMax` bytes, but at least one entry: else nothing moves. */
+/**
+ * The entries at [from, to) of the array, as many as weigh at most `bytesMax`, but at least one: else
+ * nothing moves. Copies no more than it gives: the array may be a long backlog.
+ */
 export function limited(
   entries: readonly Entry[],
+  from: number,
+  to: number,
   bytesMax: number,
   bytesOf: EntryBytes,
 ): readonly Entry[] {
   let sum = 0
-  for (let i = 0; i < entries.length; i++) {
-    sum += bytesOf(entries[i])
-    if (sum > bytesMax && i > 0) return entries.slice(0, i)
+  for (let at = from; at < to; at++) {
+    sum += bytesOf(entries[at])
+    if (sum > bytesMax && at > from) return entries.slice(from, at)
   }
-  return entries
+  return entries.slice(from, to)
 }

@@ -92,6 +92,7 @@ function restore(raft: Raft, snapshot: Snapshot): boolean {
   }
   raft.log.restore(snapshot)
   raft.tracker = new Tracker(raft.options)
+  raft.configurationIndex = index
   adoptMembership(raft, restoredMembership(configuration))
   return true
 }

@@ -77,10 +77,12 @@ export class RaftGroup {
   /**
    * The apply side has come to an entry of CONFIG_KIND: must be called for each, in order, before
    * the response of its work is stepped.
-   * @returns the configuration from now on, to be kept with the applied state
+   * @returns the configuration from now on, to be kept with the applied state; undefined when a
+   * snapshot is being installed that has the entry: the rest of the work is to be left out
    */
-  applyChange(entry: Entry): ConfState {
-    applyChange(this.#raft, decodeConfigChange(entry.payload))
+  applyChange(entry: Entry): ConfState | undefined {
+    const change = decodeConfigChange(entry.payload)
+    if (!applyChange(this.#raft, entry.index, change)) return undefined
     return confStateOf(this.#raft.configuration)
   }
 

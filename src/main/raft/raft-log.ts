@@ -3,14 +3,7 @@
  *
  * Invariants: applied <= applying <= committed <= lastIndex; entries up to committed never change.
  */
-import {
-  CONFIG_KIND,
-  type Entry,
-  type LogMark,
-  limited,
-  type Snapshot,
-  totalBytes,
-} from './entry.ts'
+import { CONFIG_KIND, type Entry, type LogMark, type Snapshot, totalBytes } from './entry.ts'
 import type { LogStorage } from './log-storage.ts'
 import type { RaftOptions } from './options.ts'
 import { UnstableLog } from './unstable-log.ts'
@@ -193,13 +186,13 @@ export class RaftLog {
     const { offset } = this.unstable
     const bytesOf = this.#options.entryBytes
     if (from < this.firstIndex) return undefined
-    if (from >= offset) return limited(this.unstable.slice(from, to), bytesMax, bytesOf)
+    if (from >= offset) return this.unstable.slice(from, to, bytesMax, bytesOf)
     const cut = Math.min(to, offset)
     const stored = this.#storage.entries(from, cut, bytesMax)
     if (stored === undefined || to <= offset || stored.length < cut - from) return stored
     const room = bytesMax - totalBytes(stored, bytesOf)
     if (room <= 0) return stored
-    const rest = limited(this.unstable.slice(offset, to), room, bytesOf)
+    const rest = this.unstable.slice(offset, to, room, bytesOf)
     if (rest.length === 1 && bytesOf(rest[0]) > room) return stored
     return [...stored, ...rest]
   }

@@ -42,6 +42,8 @@ export class Raft {
   transferee: number = NOBODY
   /** Index of the newest change of configuration in the log; no other until it is applied (4.1). */
   pendingChangeIndex = 0
+  /** The configuration is that of this index; older changes are in it. */
+  configurationIndex: number
   uncommittedBytes = 0
   /** To be sent now. */
   messages: Message[] = []
@@ -57,6 +59,7 @@ export class Raft {
     if (hardState !== undefined) this.#load(hardState)
     this.reads = new Reads(options.leaseMs)
     if (options.applied > 0) this.log.appliedTo(options.applied, 0)
+    this.configurationIndex = this.log.applied
     this.becomeFollower(this.term, NOBODY)
   }
 
@@ -155,10 +158,8 @@ export class Raft {
   }
 
   #load({ term, vote, commit }: HardState): void {
-    if (commit > this.log.lastIndex || commit < this.log.committed) {
-      throw new Error(`commit ${commit} is not within the log`)
-    }
-    this.log.committed = commit
+    // A cut or the applied state may be newer than the hard state: what they hold was committed.
+    this.log.commitTo(Math.max(commit, this.options.applied))
     this.term = term
     this.vote = vote
     // Before it stopped it may have promised a lease: one timeout's silence is long enough.

@@ -7,13 +7,20 @@ import { changedMembership, type Membership, MembershipError } from './membershi
 import type { Raft } from './raft.ts'
 import { abortTransfer, advanceCommit, broadcastAppend, sendAppend } from './replication.ts'
 
-/** A change that cannot be made changes nothing, on any member: all have the same before. */
-export function applyChange(raft: Raft, change: ConfigChange): void {
+/**
+ * The entry at `index` is applied. A change that cannot be made changes nothing, on any member: all
+ * have the same before.
+ * @returns false when a snapshot has overtaken the entry
+ */
+export function applyChange(raft: Raft, index: number, change: ConfigChange): boolean {
+  if (index <= raft.configurationIndex) return false
+  raft.configurationIndex = index
   try {
     adoptMembership(raft, changedMembership(raft.tracker.membership, change))
   } catch (error) {
     if (!(error instanceof MembershipError)) throw error
   }
+  return true
 }
 
 export function adoptMembership(raft: Raft, membership: Membership): void {

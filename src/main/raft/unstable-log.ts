@@ -11,7 +11,7 @@
  * 3. Written is only what is durable under its index and the newest term it has here: a report of
  *    an entry that was replaced meanwhile changes nothing.
  */
-import type { Entry, LogMark, Snapshot } from './entry.ts'
+import { type Entry, type EntryBytes, type LogMark, limited, type Snapshot } from './entry.ts'
 
 export class UnstableLog {
   snapshot: Snapshot | undefined
@@ -38,8 +38,9 @@ export class UnstableLog {
     return this.entries.at(index - this.offset)?.term
   }
 
-  slice(from: number, to: number): readonly Entry[] {
-    return this.entries.slice(from - this.offset, to - this.offset)
+  /** The entries in [from, to), which it has: as many as weigh at most `bytesMax`, at least one. */
+  slice(from: number, to: number, bytesMax: number, bytesOf: EntryBytes): readonly Entry[] {
+    return limited(this.entries, from - this.offset, to - this.offset, bytesMax, bytesOf)
   }
 
   hasNext(): boolean {
