@@ -20,6 +20,7 @@ export function tickLeader(raft: Raft): void {
   const { electionTicks, heartbeatTicks, checkQuorum } = raft.options
   raft.heartbeatElapsed++
   raft.electionElapsed++
+  giveUpSnapshots(raft)
   if (raft.electionElapsed >= electionTicks) {
     raft.electionElapsed = 0
     if (checkQuorum) checkQuorumActive(raft)
@@ -29,6 +30,15 @@ export function tickLeader(raft: Raft): void {
   if (raft.role === 'leader' && raft.heartbeatElapsed >= heartbeatTicks) {
     raft.heartbeatElapsed = 0
     broadcastHeartbeat(raft)
+  }
+}
+
+/** A snapshot or its answer may be lost, and nothing else would ask the follower again. */
+function giveUpSnapshots(raft: Raft): void {
+  for (const [id, progress] of raft.tracker.progress) {
+    if (progress.state !== 'snapshot') continue
+    progress.snapshotAge++
+    if (progress.snapshotAge >= raft.options.snapshotTicks) reportSnapshot(raft, id, false)
   }
 }
 

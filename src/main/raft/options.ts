@@ -21,6 +21,11 @@ export interface RaftOptions extends RaftLimits {
   readonly electionTicks: number
   /** Ticks from heartbeat to heartbeat; less than electionTicks. Default 1. */
   readonly heartbeatTicks: number
+  /**
+   * Ticks after which a snapshot that was sent counts as lost, if the transport has not said so
+   * before (reportSnapshot). Longer than an installation takes. Default 100.
+   */
+  readonly snapshotTicks: number
   /** Returns an integer in [0, below), evenly spread; a test gives a seeded generator. */
   readonly random: (below: number) => number
   /** Asks first, so that a cut-off member disturbs nobody (dissertation 9.6). Default on. */
@@ -61,6 +66,7 @@ export const RAFT_DEFAULTS: Omit<RaftOptions, 'id' | 'electionTicks' | 'random'>
   applyingBytesMax: 16 * MIB,
   uncommittedBytesMax: 64 * MIB,
   heartbeatTicks: 1,
+  snapshotTicks: 100,
   preVote: true,
   checkQuorum: true,
   leaseMs: 0,
@@ -87,6 +93,7 @@ export function raftOptions(settings: RaftSettings): RaftOptions {
   require(Number.isSafeInteger(heartbeatTicks) && heartbeatTicks > 0, 'heartbeatTicks', 'positive')
   require(Number.isSafeInteger(electionTicks) &&
     electionTicks > heartbeatTicks, 'electionTicks', 'greater than heartbeatTicks')
+  require(options.snapshotTicks > 0, 'snapshotTicks', 'positive')
   require(options.inflightMessagesMax > 0, 'inflightMessagesMax', 'positive')
   require(options.inflightBytesMax > 0, 'inflightBytesMax', 'positive')
   require(options.applyingBytesMax > 0, 'applyingBytesMax', 'positive')

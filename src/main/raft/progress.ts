@@ -26,6 +26,8 @@ export class Progress {
   isActive: boolean
   /** Index of the snapshot on its way, else 0. */
   pendingSnapshot = 0
+  /** The leader's ticks since it was sent. */
+  snapshotAge = 0
   /** Nothing is sent until an answer or the next heartbeat's. */
   flowPaused = false
   readonly inflights: Inflights
@@ -118,6 +120,7 @@ export class Progress {
     this.state = state
     this.flowPaused = false
     this.pendingSnapshot = 0
+    this.snapshotAge = 0
     this.inflights.reset()
   }
 }
