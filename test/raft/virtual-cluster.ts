@@ -249,12 +249,14 @@ export class VirtualCluster {
     if (this.readsAnswered > before && this.#network.length === messages) this.leaseReads++
   }
 
-  #change({ group }: Member): void {
+  /** Nobody removes itself: as the leader it hands over first (docs/raft.md). */
+  #change({ id, group }: Member): void {
     const operations = ['voter', 'voter', 'learner', 'remove'] as const
-    const changes = Array.from({ length: this.#random(4) }, () => ({
+    const drawn = Array.from({ length: this.#random(4) }, () => ({
       operation: operations[this.#random(operations.length)],
       member: 1 + this.#random(this.members.length),
     }))
+    const changes = drawn.filter(({ operation, member }) => operation === 'voter' || member !== id)
     const transitions = ['auto', 'auto', 'implicit', 'explicit'] as const
     const transition = transitions[this.#random(transitions.length)]
     const change: ConfigChange = { transition, changes }

@@ -75,8 +75,8 @@ export function totalBytes(entries: readonly Entry[], bytesOf: EntryBytes): numb
 }
 
 /**
- * The entries at [from, to) of the array, as many as weigh at most `bytesMax`, but at least one: else
- * nothing moves. Copies no more than it gives: the array may be a long backlog.
+ * The entries at [from, to) of the array, as many as weigh at most `bytesMax`, but at least one:
+ * else nothing moves. Copies no more than it gives: the array may be a long backlog.
  */
 export function limited(
   entries: readonly Entry[],
