@@ -26,7 +26,16 @@ class Bucket extends MemoryObjectStore {
   refusesCompactions = false
   refused = 0
 
+  /** Tables are put once it resolves. */
+  gate: Promise<void> = Promise.resolve()
+  waiting = 0
+
   override async put(...[key, body, options]: Parameters<ObjectStore['put']>) {
+    if (key.endsWith('.sst')) {
+      this.waiting++
+      await this.gate
+      this.waiting--
+    }
     if (this.refusesCompactions && key.includes('/manifest/')) {
       if (decodeManifest(body, key).tables.some(({ level }) => level > 0)) {
         this.refused++
@@ -140,6 +149,39 @@ test('a compaction that fails makes no edit, is tried again, and its tables are 
     const none = await store.collectGarbage()
     assert.deepEqual([none.tables, none.manifests], [0, 0])
     await check(await reopen(), 4)
+  })
+})
+
+test('close() during a flush or compaction leaves no edit and loses nothing', async () => {
+  const bucket = new Bucket()
+  await withStore(bucket, {}, async (opened, reopen) => {
+    let store = opened
+    const breakOff = async (begin: () => Promise<void>, levels: number[]): Promise<void> => {
+      bucket.gate = new Promise(() => {})
+      const ended = assert.rejects(begin(), { code: 'CLOSED' })
+      await until(async () => bucket.waiting > 0)
+      const startedAt = performance.now()
+      const reopened = reopen()
+      await ended
+      bucket.gate = Promise.resolve()
+      bucket.waiting = 0
+      store = await reopened
+      assert.ok(performance.now() - startedAt < 10_000)
+      assert.deepEqual(await levelsOf(store), levels)
+      await check(store, 2)
+    }
+    for (let number = 0; number < 2; number++) {
+      await round(store, number)
+      await store.flush()
+    }
+    await round(store, 2)
+    await breakOff(() => store.flush(), [0, 0])
+    await store.flush()
+    // Nothing is left to flush: what waits for the bucket is the merge.
+    await breakOff(() => store.compact(), [0, 0, 0])
+    await store.compact()
+    assert.deepEqual(await levelsOf(store), [1])
+    await check(store, 2)
   })
 })
 
