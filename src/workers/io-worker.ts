@@ -1,6 +1,6 @@
 /**
- * The I/O worker: stateless tasks of the pool (shared/io-tasks.ts). Encodes tables, and does all of
- * Waymark's traffic with the bucket.
+ * The I/O worker: stateless tasks of the pool (shared/io-tasks.ts). Encodes tables, and does the
+ * traffic with the bucket; main only handles small objects of a store that lives there.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { CLUSTER_PREFIX, clusterIdOf } from '../codec/bucket-layout.ts'

@@ -10,7 +10,7 @@ import fc from 'fast-check'
 import { WaymarkLevel } from '../../src/level.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
 
-const RUNS = 150
+const RUNS = 300
 
 interface Range {
   gt?: Buffer
@@ -46,20 +46,39 @@ after(async () => {
 })
 
 const key = fc
-  .array(fc.constantFrom(0x00, 0x61, 0xff), { maxLength: 4 })
+  .array(fc.constantFrom(0x00, 0x61, 0xff), { maxLength: 3 })
   .map(bytes => Buffer.from(bytes))
-const keys = fc.array(key, { maxLength: 30 })
-const range = fc.record<Range>(
-  {
-    gt: key,
-    gte: key,
-    lt: key,
-    lte: key,
-    reverse: fc.boolean(),
-    limit: fc.integer({ min: -1, max: 12 }),
-  },
-  { requiredKeys: [] },
+const keys = fc.array(key, { minLength: 5, maxLength: 30 })
+
+/** Mostly ranges that have rows: a lower bound is small more often than not. */
+const lowKey = fc.oneof(fc.constantFrom('', '\0', '\0\0', '\0a', 'a').map(toBuffer), key)
+const highKey = fc.oneof(fc.constantFrom('a', 'aa', 'aaa').map(toBuffer), key)
+const none = fc.constant<Range>({})
+const lower: fc.Arbitrary<Range> = fc.oneof(
+  none,
+  fc.record({ gt: lowKey }),
+  fc.record({ gte: lowKey }),
+  fc.record({ gt: key, gte: lowKey }),
 )
+const upper: fc.Arbitrary<Range> = fc.oneof(
+  none,
+  fc.record({ lt: highKey }),
+  fc.record({ lte: highKey }),
+  fc.record({ lt: key, lte: highKey }),
+)
+const limit: fc.Arbitrary<Range> = fc.oneof(
+  none,
+  none,
+  fc.integer({ min: -1, max: 12 }).map(most => ({ limit: most })),
+)
+const range: fc.Arbitrary<Range> = fc
+  .tuple(lower, upper, limit, fc.boolean())
+  .map(([from, to, most, reverse]) => ({ ...from, ...to, ...most, reverse }))
+
+function toBuffer(text: string): Buffer {
+  return Buffer.from(text)
+}
+
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.constant({ type: 'next' as const }),
   fc.integer({ min: 1, max: 9 }).map(size => ({ type: 'nextv' as const, size })),

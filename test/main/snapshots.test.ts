@@ -8,7 +8,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { after, before, describe, type TestContext, test } from 'node:test'
 import {
   type ErrorCode,
   Metastore,
@@ -43,6 +43,13 @@ function options(more: Partial<MetastoreOptions> = {}): MetastoreOptions {
     durability: 'os',
     ...more,
   }
+}
+
+/** Closed with the test, also when it fails. */
+async function opened(t: TestContext, more: Partial<MetastoreOptions> = {}): Promise<Metastore> {
+  const metastore = await Metastore.open(options(more))
+  t.after(() => metastore.close())
+  return metastore
 }
 
 function refused(code: ErrorCode, text: RegExp): (error: unknown) => boolean {
@@ -110,8 +117,8 @@ async function expectRows(
 
 for (const readPath of ['auto', 'worker'] as const) {
   describe(`snapshots, readPath ${readPath}`, () => {
-    test('see old values and deleted rows over writes, flushes and compactions', async () => {
-      const metastore = await Metastore.open(options({ readPath }))
+    test('see old values and deleted rows over writes, flushes and compactions', async t => {
+      const metastore = await opened(t, { readPath })
       const store = metastore.records('rows')
       const rows: Rows = new Map()
       const taken = [{ snapshot: store.snapshot(A), rows: new Map(rows) }]
@@ -133,11 +140,10 @@ for (const readPath of ['auto', 'worker'] as const) {
       for (const [i, was] of taken.entries()) {
         if (i % 2 === 0) await expectRows(store, was.snapshot, was.rows, `snapshot ${i} at the end`)
       }
-      await metastore.close()
     })
 
-    test('one of an empty partition stays empty', async () => {
-      const metastore = await Metastore.open(options({ readPath }))
+    test('one of an empty partition stays empty', async t => {
+      const metastore = await opened(t, { readPath })
       const store = metastore.records('rows')
       const snapshot = store.snapshot(A)
       await store.put(A, 'k', bytesOf('new'))
@@ -145,11 +151,10 @@ for (const readPath of ['auto', 'worker'] as const) {
       assert.equal(store.getSync(A, 'k', { snapshot }), undefined)
       assert.deepEqual(await collect(store.scan(A, {}, { snapshot })), [])
       assert.equal(textOf((await store.get(A, 'k')) ?? new Uint8Array(0)), 'new')
-      await metastore.close()
     })
 
-    test('have what was acknowledged, and nothing that is under way', async () => {
-      const metastore = await Metastore.open(options({ readPath }))
+    test('have what was acknowledged, and nothing that is under way', async t => {
+      const metastore = await opened(t, { readPath })
       const store = metastore.records('rows')
       await store.put(A, 'k', bytesOf('old'))
       const write = store.put(A, 'k', bytesOf('new'))
@@ -161,20 +166,19 @@ for (const readPath of ['auto', 'worker'] as const) {
       await write
       assert.deepEqual(await store.get(A, 'k', { snapshot }), bytesOf('old'))
       assert.deepEqual(store.getSync(A, 'k'), bytesOf('new'))
-      await metastore.close()
     })
   })
 }
 
 describe('what a snapshot is refused for', () => {
-  test('released, another metastore partition, something else', async () => {
-    const metastore = await Metastore.open(options())
+  test('released, another metastore partition, something else', async t => {
+    const metastore = await opened(t)
     const store = metastore.records('rows')
     await store.put(A, 'k', bytesOf('v'))
     const snapshot = store.snapshot(A)
     // The domain's, not the kind's or the topic partition's.
     assert.equal(await metastore.records('other').get(A, 'k', { snapshot }), undefined)
-    const elsewhere = refused('INVALID_REQUEST', /another metastore partition/)
+    const elsewhere = refused('INVALID_REQUEST', /in another metastore partition/)
     await assert.rejects(store.get(B, 'k', { snapshot }), elsewhere)
     assert.throws(() => store.getSync(B, 'k', { snapshot }), elsewhere)
     snapshot.release()
@@ -185,8 +189,8 @@ describe('what a snapshot is refused for', () => {
     await assert.rejects(store.hasMany(A, ['k'], { snapshot }), released)
     await assert.rejects(collect(store.scan(A, {}, { snapshot })), released)
     assert.throws(() => store.getSync(A, 'k', { snapshot }), released)
-    const made = { release() {}, [Symbol.dispose]() {} } as RecordSnapshot
-    const foreign = refused('INVALID_REQUEST', /snapshot must be what/)
+    const made = Object.create(null) as RecordSnapshot
+    const foreign = refused('INVALID_REQUEST', /snapshot must be what snapshot\(\) gave/)
     await assert.rejects(store.get(A, 'k', { snapshot: made }), foreign)
     const kept = store.snapshot(A)
     await metastore.close()
@@ -194,16 +198,30 @@ describe('what a snapshot is refused for', () => {
     assert.throws(() => store.snapshot(A), refused('CLOSED', /closed/))
     kept.release()
   })
+
+  test('a release does not touch the reads under way', async t => {
+    const metastore = await opened(t, { readPath: 'worker' })
+    const store = metastore.records('rows')
+    await store.put(A, 'k', bytesOf('old'))
+    const snapshot = store.snapshot(A)
+    await store.put(A, 'k', bytesOf('new'))
+    const read = store.get(A, 'k', { snapshot })
+    const disposed = store.snapshot(A)
+    disposed[Symbol.dispose]()
+    snapshot.release()
+    await metastore.compact()
+    assert.deepEqual(await read, bytesOf('old'))
+  })
 })
 
-test('getSync is UNAVAILABLE exactly while it would need the bucket', async () => {
+test('getSync is UNAVAILABLE exactly while it would need the bucket', async t => {
   const given = options()
-  const first = await Metastore.open(given)
+  const first = await opened(t, given)
   await first.records('rows').put(A, 'k', bytesOf('v'))
   await first.flush()
   await first.close()
   await rm(join(given.dataDir, 'cache'), { recursive: true })
-  const again = await Metastore.open(given)
+  const again = await opened(t, given)
   const store = again.records('rows')
   assert.throws(() => store.getSync(A, 'k'), refused('UNAVAILABLE', /cannot wait for the bucket/))
   // Memtables come first: what they answer needs no table.
@@ -211,12 +229,11 @@ test('getSync is UNAVAILABLE exactly while it would need the bucket', async () =
   assert.deepEqual(store.getSync(A, 'new'), bytesOf('n'))
   assert.deepEqual(await store.get(A, 'k'), bytesOf('v'))
   assert.deepEqual(store.getSync(A, 'k'), bytesOf('v'))
-  await again.close()
 })
 
 describe('ranges', () => {
-  test('bounds of the longest keys include and exclude exactly', async () => {
-    const metastore = await Metastore.open(options())
+  test('bounds of the longest keys include and exclude exactly', async t => {
+    const metastore = await opened(t)
     const store = metastore.records('rows')
     const keys = [0, 1, 2, 3].map(i => new Uint8Array(4096).fill(i))
     await store.batch(
@@ -224,7 +241,7 @@ describe('ranges', () => {
       keys.map(key => ({ type: 'put', key, value: key.subarray(0, 1) })),
     )
     const found = async (range: RecordRange): Promise<number[]> => {
-      const values: number[] = []
+      const values = []
       for await (const { value } of store.scan(A, range)) values.push(value[0])
       return values
     }
@@ -237,25 +254,32 @@ describe('ranges', () => {
       assert.deepEqual(await found({ gt: keys[1], lt: keys[2], reverse }), [])
       assert.deepEqual(await found({ gt: keys[2], lte: keys[1], reverse }), [])
     }
-    await metastore.close()
+    // Of two bounds on one side the inclusive one counts.
+    assert.deepEqual(await found({ gt: keys[2], gte: keys[2], lt: keys[2], lte: keys[3] }), [2, 3])
+    for (const field of ['gt', 'gte', 'lt', 'lte']) {
+      const long = refused('INVALID_REQUEST', new RegExp(`^${field} must be`))
+      await assert.rejects(found({ [field]: new Uint8Array(4097) }), long)
+    }
   })
 
-  test('rows and values of more bytes than a page has all come', async () => {
-    const metastore = await Metastore.open(options())
+  test('answers of many large values come in parts, all of them', async t => {
+    const metastore = await opened(t)
     const store = metastore.records('rows')
     const value = new Uint8Array(400_000).fill(7)
-    for (const key of ['a', 'b', 'c', 'd']) await store.put(A, key, value)
+    const keys = ['a', 'b', 'c', 'd', 'e']
+    for (const key of keys) await store.put(A, key, value)
+    const found = await store.getMany(A, ['e', 'x', ...keys])
+    assert.deepEqual(
+      found.map(one => one?.length),
+      [400_000, undefined, 400_000, 400_000, 400_000, 400_000, 400_000],
+    )
+    assert.deepEqual(await store.hasMany(A, ['e', 'x', 'a']), [true, false, true])
+    assert.deepEqual(await store.getMany(A, []), [])
     const rows = []
     for await (const row of store.scan(A, { reverse: true })) rows.push(row)
     assert.deepEqual(
       rows.map(row => [textOf(row.key), row.value.length]),
-      ['d', 'c', 'b', 'a'].map(key => [key, 400_000]),
+      [...keys].reverse().map(key => [key, 400_000]),
     )
-    assert.deepEqual(
-      (await store.getMany(A, ['d', 'x', 'c', 'b', 'a'])).map(found => found?.length),
-      [400_000, undefined, 400_000, 400_000, 400_000],
-    )
-    assert.deepEqual(await store.hasMany(A, ['d', 'x']), [true, false])
-    await metastore.close()
   })
 })
