@@ -140,8 +140,15 @@ function describeHardState({ term, vote, commit }: HardState): string {
   return `HardState Term:${term}${vote === 0 ? '' : ` Vote:${vote}`} Commit:${commit}`
 }
 
-/** @param messages what the script sees as sent with it, one line each */
-export function describeReady(ready: Ready, messages: readonly string[]): string {
+/**
+ * @param messages what the script sees as sent with it, one line each
+ * @param before the hard state on the disk
+ */
+export function describeReady(
+  ready: Ready,
+  messages: readonly string[],
+  before: HardState | undefined,
+): string {
   const { softState, append, apply } = ready
   const lines: string[] = []
   if (softState !== undefined) {
@@ -153,7 +160,17 @@ export function describeReady(ready: Ready, messages: readonly string[]): string
   lines.push(...section('CommittedEntries:', apply?.entries.map(describeEntry)))
   lines.push(...section('Messages:', messages))
   if (lines.length === 0) return '<empty Ready>'
-  return [`Ready MustSync=${append?.mustSync ?? false}:`, ...lines].join('\n')
+  const mustSync = append !== undefined && mustSyncLog(append, before)
+  return [`Ready MustSync=${mustSync}:`, ...lines].join('\n')
+}
+
+/** The reference says it of entries, term and vote only: there a snapshot is synced in any case. */
+function mustSyncLog(
+  { mustSync, snapshot, entries, hardState }: AppendWork,
+  before: HardState | undefined,
+): boolean {
+  if (snapshot === undefined || entries.length > 0 || hardState === undefined) return mustSync
+  return hardState.term !== (before?.term ?? 0) || hardState.vote !== (before?.vote ?? 0)
 }
 
 function section(title: string, lines: readonly string[] = []): string[] {

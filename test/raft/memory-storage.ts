@@ -8,6 +8,7 @@ import {
   limited,
   type Snapshot,
 } from '../../src/main/raft/entry.ts'
+import { impliedCommit } from '../../src/main/raft/implied-commit.ts'
 import type { InitialState, LogStorage } from '../../src/main/raft/log-storage.ts'
 import type { AppendWork } from '../../src/main/raft/ready.ts'
 
@@ -33,8 +34,19 @@ export class MemoryStorage implements LogStorage {
     this.#bytesOf = bytesOf
   }
 
+  /** The same log, which goes its own way from here on. */
+  copy(): MemoryStorage {
+    const copy = new MemoryStorage(this.#start, this.#bytesOf)
+    copy.newest = this.newest
+    copy.hardState = this.hardState
+    copy.#entries = this.#entries
+    return copy
+  }
+
   initialState(): InitialState {
-    return { hardState: this.hardState, configuration: this.newest.configuration }
+    const commit = Math.max(this.hardState?.commit ?? 0, impliedCommit(this.#entries))
+    const hardState = this.hardState && { ...this.hardState, commit }
+    return { hardState, configuration: this.newest.configuration }
   }
 
   firstIndex(): number {
@@ -61,7 +73,11 @@ export class MemoryStorage implements LogStorage {
   }
 
   /** What the append side does. */
-  append({ hardState, snapshot, entries }: AppendWork): void {
+  append({
+    hardState,
+    snapshot,
+    entries,
+  }: Pick<AppendWork, 'hardState' | 'snapshot' | 'entries'>): void {
     this.hardState = hardState ?? this.hardState
     if (snapshot !== undefined) {
       this.#start = snapshot

@@ -70,14 +70,17 @@ export class ScriptMember {
       this.applyWork.push(apply)
       lines.push(describeApplyWork(this.id, apply, true))
     }
-    return { lines: describeReady(ready, lines).split('\n'), sent: messages }
+    const shown = describeReady(ready, lines, this.storage.hardState)
+    return { lines: shown.split('\n'), sent: messages }
   }
 
   #doAll(ready: Ready): Done {
     const { append, apply } = ready
     const responses = append?.responses ?? []
     const sent = [...ready.messages, ...responses.filter(({ to }) => to !== this.id)]
-    const lines = describeReady(ready, sent.map(describeMessage)).split('\n')
+    const lines = describeReady(ready, sent.map(describeMessage), this.storage.hardState).split(
+      '\n',
+    )
     if (append !== undefined) this.storage.append(append)
     if (apply !== undefined) this.#apply(apply.entries)
     for (const response of responses) if (response.to === this.id) this.group.step(response)

@@ -43,6 +43,24 @@ export class RaftGroup {
     this.#ready = new ReadyMaker(this.#raft)
   }
 
+  get role(): Role {
+    return this.#raft.role
+  }
+
+  get term(): number {
+    return this.#raft.term
+  }
+
+  /** The leader, as far as this member knows; NOBODY when it knows none. */
+  get lead(): number {
+    return this.#raft.lead
+  }
+
+  /** Everything up to this index is committed. */
+  get commit(): number {
+    return this.#raft.log.committed
+  }
+
   /**
    * Time passes. Ticks of one member are at least tickMs apart (see leaseMsMax); late ones are not
    * made up for.

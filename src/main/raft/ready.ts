@@ -96,8 +96,8 @@ export class ReadyMaker {
     const entries = unstable.next()
     const responses = raft.afterAppend
     if (!hardState && !snapshot && entries.length === 0 && responses.length === 0) return undefined
-    const mustSync =
-      entries.length > 0 || raft.term !== this.#hard.term || raft.vote !== this.#hard.vote
+    const isNewVote = raft.term !== this.#hard.term || raft.vote !== this.#hard.vote
+    const mustSync = entries.length > 0 || snapshot !== undefined || isNewVote
     // After the leader's own acknowledgement: that reads terms, which are still in memory.
     if (unstable.entries.length > 0 || snapshot !== undefined) {
       responses.push(appendedMessage(raft, snapshot))
