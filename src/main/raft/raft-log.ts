@@ -120,7 +120,7 @@ export class RaftLog {
     return true
   }
 
-  /** Whether a change of the configuration that is not applied is among the entries up to `last`. */
+  /** Whether a change of the configuration is among the entries up to `last` and not applied. */
   hasUnappliedChange(last: number): boolean {
     for (let from = this.applied + 1; from <= last; ) {
       const entries = this.#slice(from, last + 1, this.#options.applyingBytesMax)
