@@ -75,9 +75,9 @@ function isUpToDate(mark: LogMark, own: LogMark): boolean {
  * Up to where a candidate must have this member's log: to its end, as in the paper. But one that
  * has applied its own removal, or became a learner, does not stand for election. If the others have
  * not heard of that yet and need its vote, a longer log of its own would keep them without a leader
- * for ever. It asks for what is committed, so the candidate has the removal in its log; then what came
- * after was committed without this member, by a majority that overlaps with the candidate's. Unless
- * a change behind it makes this member a voter again.
+ * for ever. It asks for what is committed, so the candidate has the removal in its log; then what
+ * came after was committed without this member, by a majority that overlaps with the candidate's.
+ * Unless a change behind it makes this member a voter again.
  */
 function decisiveMark({ id, log, configuration }: Raft): LogMark {
   const isOut = !isVoter(configuration, id) && configuration.incoming.size > 0
