@@ -66,6 +66,11 @@ export class Acknowledgements {
     else this.#waiting.push({ sequence, call, outcome, sizeBytes: 0 })
   }
 
+  /** The write was sent by an earlier leadership: it is not, and will not be, in the log. */
+  refuse(call: Call, reason: MetastoreError): void {
+    this.#release(call, reason)
+  }
+
   /** Everything up to `visible` is committed. */
   committed(visible: number): void {
     for (let next = this.#waiting.peek(); next !== undefined; next = this.#waiting.peek()) {
@@ -90,7 +95,9 @@ export class Acknowledgements {
   fail(reason: MetastoreError): void {
     this.releaseHeld()
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      next.call.reject(unanswered(next.call.isWrite, reason))
+      const { call, sizeBytes } = next
+      this.unacknowledgedBytes -= sizeBytes
+      this.#release(call, unanswered(call.isWrite, reason))
     }
   }
 

@@ -10,6 +10,10 @@ export interface Call {
   /** Bytes of the request, which count against the limit of what is under way. */
   requestBytes: number
   isWrite: boolean
+  /** Of a write: the leadership in which it was sent (domain-handle.ts). */
+  leadership: number
+  /** How often the worker had begun anew when it was sent. */
+  life: number
 }
 
 export function newCall(
@@ -18,7 +22,7 @@ export function newCall(
   decode: (reader: ByteReader) => unknown,
   isWrite: boolean,
 ): Call {
-  return { resolve, reject, decode, requestBytes: 0, isWrite }
+  return { resolve, reject, decode, requestBytes: 0, isWrite, leadership: 0, life: 0 }
 }
 
 export class Calls {

@@ -2,7 +2,8 @@
  * A domain as main sees it: its calls to the worker, reads on this thread, proposals and commits.
  *
  * Invariants
- *  1. The visible sequence is that of the newest committed batch; it never goes back.
+ *  1. The visible sequence is that of the newest committed batch that the worker has; it never goes
+ *     back.
  *  2. A read of the newest state on this thread sees every write that was called before it: none is
  *     under way then, so the visible sequence is the newest. A snapshot's sequence is visible.
  */
@@ -22,6 +23,7 @@ import { Snapshot } from '../shared/snapshot.ts'
 import { Version } from '../shared/version.ts'
 import { Acknowledgements } from './acknowledgements.ts'
 import { type Call, newCall } from './calls.ts'
+import { Progress } from './progress.ts'
 import { DomainMemtables, type FrozenMemtable, type NewMemtable } from './domain-memtables.ts'
 import { LocalReads } from './local-reads.ts'
 import { Queue } from './queue.ts'
@@ -75,10 +77,23 @@ export class DomainHandle {
   readonly #localReads = new LocalReads()
   #version: Version = Version.EMPTY
   #visible = 0
-  #committedIndex = 0
-  #commitWaiters: { index: number; resolve: () => void; reject: (error: Error) => void }[] = []
   #failure: MetastoreError | undefined
-  /** Set once the log is open; recovery comes before. */
+  /** Counts times of leading: an answer to a write of an earlier one is void. 0: not leading. */
+  #leadership = 0
+  #leaderships = 0
+  /** How often the worker has begun anew: an answer of before is void. */
+  #lives = 0
+  /** While the worker begins anew: reads wait. */
+  #rebuilding: Promise<void> | undefined
+  #endRebuilding: () => void = () => {}
+  /** Of batches that the worker was given, in order: where they are in the log. */
+  readonly #given = new Queue<Proposal>()
+  /** The last entry of this node whose rows the worker has, committed or not. */
+  insertedIndex = 0
+  /** What took effect on this node. */
+  readonly progress: Progress = new Progress()
+  /** Told when the worker has rows that will never be committed. */
+  onLost: () => void = () => {}
   log: ReplicatedLog | undefined
   /** The newest committed manifest. */
   manifest: Manifest | null = null
@@ -128,6 +143,7 @@ export class DomainHandle {
     args: ArgumentsOf<N>,
     sequence?: number,
   ): Promise<ResultOf<N>> {
+    if (this.#rebuilding !== undefined) await this.#rebuilding
     if (this.#readsHere && this.#canReadHere(sequence)) {
       const answer = this.#localReads.answer(name, args, this.#viewAt(sequence), this.#blocks)
       if (answer !== undefined) return answer.result
@@ -153,6 +169,7 @@ export class DomainHandle {
    */
   readSync<N extends ReadName>(name: N, args: ArgumentsOf<N>, sequence?: number): ResultOf<N> {
     if (this.#failure !== undefined) throw this.#failure
+    if (this.#rebuilding !== undefined) throw this.#notLeading()
     const view = this.#viewAt(sequence)
     const answer = this.#localReads.answer(name, args, view, this.#blocks.withFiles)
     if (answer !== undefined) return answer.result
@@ -186,13 +203,6 @@ export class DomainHandle {
     if (this.#failure !== undefined) throw this.#failure
   }
 
-  /** Recovery: hands a committed batch to the worker. */
-  apply(sequence: number, batch: Uint8Array): void {
-    this.link.begin(REQUEST.apply, this.number, undefined).raw(batch)
-    this.link.send(undefined)
-    this.#visible = sequence
-    this.memtables.wrote()
-  }
 
   #send<T>(
     kind: number,
@@ -205,6 +215,8 @@ export class DomainHandle {
       this.link.admit()
       if (isWrite) this.#admitWrite()
       const call = newCall(resolve as (value: unknown) => void, reject, decode, isWrite)
+      call.leadership = this.#leadership
+      call.life = this.#lives
       encode(this.link.begin(kind, this.number, call))
       this.link.send(call)
       if (isWrite) this.#acknowledgements.writesUnderWay++
@@ -212,6 +224,9 @@ export class DomainHandle {
   }
 
   #admitWrite(): void {
+    if (this.#leadership === 0) {
+      throw new MetastoreError('UNAVAILABLE', `metastore partition ${this.number} has no leader here`)
+    }
     const { unacknowledgedBytes } = this.#acknowledgements
     if (unacknowledgedBytes >= UNACKNOWLEDGED_BYTES_MAX) {
       throw this.#overloaded(`${unacknowledgedBytes} bytes wait for their commit`, RETRY_AFTER_MS)
@@ -255,6 +270,10 @@ export class DomainHandle {
   onAnswer(number: number, reader: ByteReader): void {
     const sequence = reader.varint()
     const call = this.link.take(number)
+    if (call.life !== this.#lives) {
+      this.#acknowledgements.refuse(call, this.#notLeading())
+      return
+    }
     this.#acknowledgements.answered(sequence, call, decodeOutcome(call, reader), this.#visible)
   }
 
@@ -262,6 +281,12 @@ export class DomainHandle {
   onProposal(number: number, reader: ByteReader): void {
     const sequence = reader.varint()
     const call = this.link.take(number)
+    if (call.leadership !== this.#leadership) {
+      // Its rows are in the memtable, and nobody will ever commit them.
+      this.#acknowledgements.refuse(call, this.#notLeading())
+      this.onLost()
+      return
+    }
     const answerEnd = reader.varint() + reader.position
     const answer = new ByteReader(reader.bytes, 'answer', reader.position, answerEnd)
     const outcome = decodeOutcome(call, answer)
@@ -272,6 +297,7 @@ export class DomainHandle {
     )
     const index = this.#logged.propose(this.number, ENTRY_KIND.rows, batch)
     this.#proposals.push({ index, sequence })
+    this.insertedIndex = index
     this.proposedBytes += batch.length
     this.memtables.wrote()
     this.#acknowledgements.proposed(sequence, call, outcome, batch.length)
@@ -285,42 +311,128 @@ export class DomainHandle {
 
   // -------------------------------------------------------------- commits
 
-  onCommit(index: number): void {
-    this.#committedIndex = index
+  /** Entries of this node up to `index` are committed: the worker has their rows already. */
+  commitOwn(index: number): void {
     let visible = this.#visible
     for (let next = this.#proposals.peek(); next !== undefined; next = this.#proposals.peek()) {
       if (next.index > index) break
       this.#proposals.shift()
       visible = next.sequence
     }
-    this.makeVisible(visible)
-    this.#acknowledgements.committed(visible)
-    if (this.#commitWaiters.length > 0) this.#wakeCommitWaiters()
+    this.#makeVisible(visible)
   }
 
-  makeVisible(sequence: number): void {
-    this.#visible = sequence
-    this.#control.advanceVisible(this.number, sequence)
+  /** Gives a committed batch of another node, or of an earlier life, to the worker. */
+  apply(sequence: number, index: number, batch: Uint8Array): void {
+    this.link.begin(REQUEST.apply, this.number, undefined).raw(batch)
+    this.link.send(undefined)
+    this.#given.push({ sequence, index })
+    this.memtables.wrote()
   }
 
-  /** Resolves when the entry at `index` is committed. */
+  /** A committed freeze of another node: memtables end where its memtables end. */
+  freeze(): void {
+    void this.manage(
+      REQUEST.freeze,
+      () => {},
+      () => undefined,
+    ).catch(() => {
+      // The node has failed, and everybody is told.
+    })
+  }
+
+  /** Resolves when the worker has done all it was given. */
+  synced(): Promise<void> {
+    return this.manage(
+      REQUEST.sync,
+      () => {},
+      () => undefined,
+    )
+  }
+
+  /** Resolves when the worker has done all it was given and is ready for writes. */
+  recovered(): Promise<void> {
+    return this.manage(
+      REQUEST.recovered,
+      () => {},
+      () => undefined,
+    )
+  }
+
+  /** Reads on this node see everything up to `index`, whose newest batch is `sequence`. */
+  tookEffect(index: number, sequence: number): void {
+    this.#makeVisible(sequence)
+    this.progress.advance(index)
+    if (this.#rebuilding !== undefined && index >= this.progress.index) {
+      this.#rebuilding = undefined
+      this.#endRebuilding()
+    }
+  }
+
+  #makeVisible(sequence: number): void {
+    if (sequence > this.#visible) {
+      this.#visible = sequence
+      this.#control.advanceVisible(this.number, sequence)
+    }
+    this.#acknowledgements.committed(this.#visible)
+  }
+
+  /** Resolves when the entry at `index` is committed and has taken effect. */
   committed(index: number): Promise<void> {
-    if (index <= this.#committedIndex) return Promise.resolve()
-    if (this.#failure !== undefined) return Promise.reject(this.#failure)
-    return new Promise((resolve, reject) => this.#commitWaiters.push({ index, resolve, reject }))
+    return this.progress.reached(index)
   }
 
-  #wakeCommitWaiters(): void {
-    const due = this.#commitWaiters.filter(({ index }) => index <= this.#committedIndex)
-    this.#commitWaiters = this.#commitWaiters.filter(({ index }) => index > this.#committedIndex)
-    for (const { resolve } of due) resolve()
+  // -------------------------------------------------------------- leading
+
+  get isLeading(): boolean {
+    return this.#leadership !== 0
   }
 
-  /** Recovery ends: the log takes over at `index`. */
-  begin(log: ReplicatedLog, index: number): void {
-    this.log = log
-    this.#committedIndex = index
-    this.makeVisible(Math.max(this.#visible, this.manifest?.lastSequence ?? 0))
+  beginLeading(): void {
+    this.#leadership = ++this.#leaderships
+  }
+
+  /** No more writes. What is on its way to the log may still be committed. */
+  stopLeading(reason: MetastoreError): void {
+    this.#leadership = 0
+    this.progress.refuse(reason)
+    this.endPacing()
+  }
+
+  /** What waits for its commit is told that nobody knows. */
+  abandon(reason: MetastoreError): void {
+    this.#acknowledgements.fail(reason)
+  }
+
+  /** What this node has proposed and is not committed will not be, as far as it knows. */
+  lose(reason: MetastoreError): void {
+    this.#acknowledgements.fail(reason)
+    while (this.#proposals.shift() !== undefined);
+    this.insertedIndex = 0
+  }
+
+  /** The worker begins anew. Reads wait until everything has taken effect again. */
+  reset(): void {
+    this.#lives++
+    const first = this.memtables.reset()
+    while (this.#given.shift() !== undefined);
+    this.#rebuilding ??= new Promise(resolve => {
+      this.#endRebuilding = resolve
+    })
+    void this.manage(
+      REQUEST.reset,
+      out => out.varint(first),
+      () => undefined,
+    ).catch(() => {
+      // The node has failed, and everybody is told.
+    })
+  }
+
+  #notLeading(): MetastoreError {
+    return new MetastoreError(
+      'UNAVAILABLE',
+      `metastore partition ${this.number} is not led by this node any more; nothing was written`,
+    )
   }
 
   get #logged(): ReplicatedLog {
@@ -330,23 +442,33 @@ export class DomainHandle {
 
   // -------------------------------------------------------------- memtables and tables
 
-  /**
-   * The worker has frozen a memtable and taken the next.
-   * @param indexOf in recovery: the log index of a sequence; then the entry is in the log already
-   */
-  frozeMemtable(id: number, lastSequence: number, indexOf?: (sequence: number) => number): void {
+  /** The worker has frozen a memtable and taken the next. */
+  frozeMemtable(id: number, lastSequence: number): void {
+    // Of before a rebuild.
+    if (!this.memtables.has(id)) return
+    const given = this.#indexOfGiven(lastSequence)
     const index =
-      indexOf === undefined
-        ? this.#logged.propose(
-            this.number,
-            ENTRY_KIND.freeze,
-            new ByteWriter(8).u64(lastSequence).view(),
-          )
-        : indexOf(lastSequence)
-    // In recovery the rows are committed whatever their number: they must find room.
-    const frozen = this.memtables.froze(id, lastSequence, index, indexOf !== undefined)
+      given ??
+      this.#logged.propose(
+        this.number,
+        ENTRY_KIND.freeze,
+        new ByteWriter(8).u64(lastSequence).view(),
+      )
+    // Committed rows must find room, whatever their number.
+    const frozen = this.memtables.froze(id, lastSequence, index, given !== undefined)
+    if (given === undefined) this.insertedIndex = index
     this.#pace()
     this.onFrozen(frozen)
+  }
+
+  /** The entry of a batch that the worker was given; undefined for one of its own. */
+  #indexOfGiven(sequence: number): number | undefined {
+    for (let next = this.#given.peek(); next !== undefined; next = this.#given.peek()) {
+      if (next.sequence > sequence) return undefined
+      this.#given.shift()
+      if (next.sequence === sequence) return next.index
+    }
+    return undefined
   }
 
   /**
@@ -359,6 +481,7 @@ export class DomainHandle {
       out => out.raw(bytes),
       () => undefined,
     )
+    if (this.manifest !== null) this.#tables.removeGone(this.manifest, manifest)
     this.manifest = manifest
     this.#version = this.#tables.versionOf(this, manifest, this.#blocks)
     this.memtables.covered(manifest)
@@ -377,9 +500,8 @@ export class DomainHandle {
   fail(reason: MetastoreError): void {
     this.#failure ??= reason
     this.#acknowledgements.fail(reason)
-    const waiters = this.#commitWaiters
-    this.#commitWaiters = []
-    for (const { reject } of waiters) reject(reason)
+    this.progress.fail(reason)
+    this.#endRebuilding()
   }
 
   /** Acknowledgements that are only held back are given at once. */

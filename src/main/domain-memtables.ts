@@ -58,6 +58,11 @@ export class DomainMemtables {
     return new SharedArrayBuffer(bytesMax + HEADROOM_BYTES)
   }
 
+  /** Whether the worker has a memtable of this id, or will take it. */
+  has(id: number): boolean {
+    return this.#mapped.some(known => known.id === id)
+  }
+
   get newestFirst(): readonly Memtable[] {
     return this.#newestFirst
   }
@@ -98,6 +103,21 @@ export class DomainMemtables {
     this.#frozen.push(frozen)
     if (this.#frozen.length < FROZEN_STOP || mustFollow) this.#post()
     return frozen
+  }
+
+  /**
+   * The worker begins anew, with memtables that are posted now: reads that have begun keep theirs.
+   * @returns the id of the first; those before it are void
+   */
+  reset(): number {
+    this.#frozen.length = 0
+    this.#mapped = []
+    this.#newestFirst = []
+    this.#activeSince = undefined
+    const first = this.#nextId
+    this.#post()
+    this.#post()
+    return first
   }
 
   /** What a manifest covers is in tables now. */

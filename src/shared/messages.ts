@@ -19,6 +19,9 @@
  *   pick      u8 full: pick a compaction, or one of everything
  *   fetched   varint fetch | u8 1, or u8 0 and an answer with an error: what a fetch came to; the
  *             bytes themselves were posted
+ *   sync      nothing: everything before was carried out
+ *   reset     varint memtable id: begin anew without rows, tables or memory of requests; memtables
+ *             with smaller ids are void
  *   forget    u8 memory | text table: let go of a table's memory, or of its file
  *   stop      leave the loop
  *
@@ -33,7 +36,7 @@
  *             descriptions | varint ranges below | (blob smallest key | blob greatest key) each
  *   fetch     varint fetch | u8 damaged | varint offset | varint length, 0 for the table's memory |
  *             table description: a request is parked until that is here
- *   done      nothing: a freeze, install or recovered was carried out
+ *   done      varint sequence: a freeze, install, recovered, sync or reset was carried out
  *   failed    error: the worker cannot go on with this domain
  *
  * An answer is u8 0 and the call's own bytes, or u8 1 and an error.
@@ -53,6 +56,8 @@ export const REQUEST = {
   pick: 9,
   fetched: 10,
   forget: 11,
+  sync: 12,
+  reset: 13,
 } as const
 
 export const RESPONSE = {

@@ -22,6 +22,8 @@ const FETCH_BYTES_MAX = 1024 * 1024
 export interface ParkedRequest {
   readonly kind: number
   readonly domain: number
+  /** How often the domain had begun anew when the request came. */
+  readonly resets: number
   readonly call: number
   /** Its arguments. */
   readonly bytes: Uint8Array

@@ -39,6 +39,7 @@ const RECORDS_A_ROUND = 16
 const SPINS = 2000
 /** How long to sleep when a ring is full or a memtable has to come: both end by themselves. */
 const PAUSE_MS = 1
+const NOT_LEADING = 'this node does not lead the metastore partition any more'
 
 class PartitionWorker {
   readonly #port: MessagePort
@@ -132,7 +133,7 @@ class PartitionWorker {
     }
     const heldBack = this.#heldBack.get(number)
     if (heldBack !== undefined && (kind === REQUEST.read || kind === REQUEST.write)) {
-      heldBack.push(copyOf(kind, number, call, reader))
+      heldBack.push(this.#copyOf(kind, number, call, reader))
     } else {
       this.#run(kind, number, call, reader, undefined)
     }
@@ -165,7 +166,7 @@ class PartitionWorker {
     } catch (error) {
       if (error instanceof ColdRead) {
         reader.position = start
-        const request = parked ?? copyOf(kind, number, call, reader)
+        const request = parked ?? this.#copyOf(kind, number, call, reader)
         request.view = view
         if (kind === REQUEST.write) this.#holdBack(number)
         this.#parked.park(request, error)
@@ -215,6 +216,11 @@ class PartitionWorker {
         break
       case REQUEST.recovered:
         domain.finishRecovery()
+        break
+      case REQUEST.sync:
+        break
+      case REQUEST.reset:
+        this.#reset(domain, number, reader.varint())
         break
       case REQUEST.install:
         this.#takePosted()
@@ -284,7 +290,12 @@ class PartitionWorker {
   }
 
   #runAgain(request: ParkedRequest): boolean {
-    const { kind, domain, call, bytes } = request
+    const { kind, domain, call, bytes, resets } = request
+    if (kind === REQUEST.write && resets !== this.#domains.get(domain)?.resets) {
+      // Who led the domain when it came does so no more: nothing was written.
+      this.#refuse(domain, call, new MetastoreError('UNAVAILABLE', NOT_LEADING))
+      return true
+    }
     return this.#run(kind, domain, call, new ByteReader(bytes, 'request'), request)
   }
 
@@ -296,6 +307,25 @@ class PartitionWorker {
       if (!this.#runAgain(next) && next.kind === REQUEST.write) return
     }
     this.#heldBack.delete(domain)
+  }
+
+  /** A copy of a request that has to wait. */
+  #copyOf(kind: number, domain: number, call: number, reader: ByteReader): ParkedRequest {
+    const bytes = reader.bytes.slice(reader.position, reader.end)
+    const resets = this.#domains.get(domain)?.resets ?? 0
+    return {
+      ...{ kind, domain, resets, call, bytes },
+      ...{ view: undefined, carried: new Carried(), misses: 0 },
+    }
+  }
+
+  #reset(domain: Domain, number: number, firstMemtableId: number): void {
+    this.#takePosted()
+    const spares = this.#spares.get(number)?.filter(({ id }) => id >= firstMemtableId)
+    const active = spares?.shift()
+    if (spares === undefined || active === undefined) throw new Error('no memtable for a reset')
+    this.#spares.set(number, spares)
+    domain.reset(active)
   }
 
   #sendFetch({ id, table, offset, length, isDamaged }: Fetch, domain: number): void {
@@ -355,11 +385,6 @@ class PartitionWorker {
       }
     }
   }
-}
-
-function copyOf(kind: number, domain: number, call: number, reader: ByteReader): ParkedRequest {
-  const bytes = reader.bytes.slice(reader.position, reader.end)
-  return { kind, domain, call, bytes, view: undefined, carried: new Carried(), misses: 0 }
 }
 
 /** Random UUIDs from a pool: one system call for many. */

@@ -56,6 +56,11 @@ export class RaftGroup {
     return this.#raft.lead
   }
 
+  /** Of the newest entry, durable or not. */
+  get lastIndex(): number {
+    return this.#raft.log.lastIndex
+  }
+
   /** Everything up to this index is committed. */
   get commit(): number {
     return this.#raft.log.committed

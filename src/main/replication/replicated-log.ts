@@ -1,15 +1,13 @@
 /**
  * What the metastore asks of replication: entries of many groups (a domain each) are proposed in
- * order and come back as committed, in order. A cluster of one commits what its own disk has
- * (solo-log.ts); Raft commits what a majority has.
+ * order and come back as committed, in order, when a majority has them on disk (raft-node.ts).
  */
 export interface ReplicatedLog {
   /** Raft term of the group's leader: the epoch of what it names in the bucket. */
   term(group: number): number
   /**
-   * Appends an entry, whose payload is copied. Nothing is written before flush().
-   * @returns its index in the group
-   * @throws UNAVAILABLE after a failure of the disk
+   * Appends an entry, whose payload is copied. Nothing goes out before flush().
+   * @returns its index in the group, if the group's core takes it
    */
   propose(group: number, kind: number, payload: Uint8Array): number
   /** End of a turn: everything proposed goes out, with one sync for all. */
@@ -24,9 +22,6 @@ export interface ReplicatedLog {
   pinningGroup(): number | undefined
   close(): Promise<void>
 }
-
-/** Called with the newest committed index, at most once a group and turn. */
-export type OnCommit = (group: number, index: number) => void
 
 /** Kinds of entries. On disk; these never change (docs/log-format.md). */
 export const ENTRY_KIND = {

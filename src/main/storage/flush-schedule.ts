@@ -16,7 +16,9 @@ export interface FlushCandidate {
 }
 
 export interface FlushScheduleOptions {
-  candidates: readonly FlushCandidate[]
+  /** Undefined for a domain that is led elsewhere. */
+  candidateOf: (domain: number) => FlushCandidate | undefined
+  domains: number
   log: Pick<ReplicatedLog, 'sizeBytes' | 'pinningGroup'>
   flushIntervalMs: number
   logBytesMax: number
@@ -51,14 +53,17 @@ export class FlushSchedule {
 
   /** Starts what is due now. */
   look(): void {
-    const { candidates, log, flushIntervalMs, logBytesMax, now } = this.#options
-    for (const candidate of candidates) {
+    const { candidateOf, domains, log, flushIntervalMs, logBytesMax, now } = this.#options
+    for (let domain = 0; domain < domains; domain++) {
+      const candidate = candidateOf(domain)
+      if (candidate === undefined) continue
       const isDue = now() - candidate.lastFlushAt >= flushIntervalMs
       if (isDue && candidate.unflushedSince !== undefined) this.#flush(candidate)
     }
     if (log.sizeBytes <= logBytesMax) return
     const group = log.pinningGroup()
-    if (group !== undefined) this.#flush(candidates[group])
+    const candidate = group === undefined ? undefined : candidateOf(group)
+    if (candidate !== undefined) this.#flush(candidate)
   }
 
   #flush(candidate: FlushCandidate): void {

@@ -2,7 +2,7 @@
  * Flushes one domain: frozen memtables become tables of level 0, one after the other, oldest first.
  * A failure leaves the frozen memtable where it is; what was built is kept for the next attempt.
  */
-import { MetastoreError } from '../../codec/errors.ts'
+import type { MetastoreError } from '../../codec/errors.ts'
 import type { BuiltTable } from '../../shared/io-tasks.ts'
 import { REQUEST } from '../../shared/messages.ts'
 import type { DomainHandle } from '../domain-handle.ts'
@@ -93,10 +93,9 @@ export class Flusher {
   }
 
   /** Stops after the step under way; what is not flushed stays in the log. */
-  async close(): Promise<void> {
+  async close(reason: MetastoreError): Promise<void> {
     await this.#work.close()
-    const closed = new MetastoreError('CLOSED', 'the metastore is closed')
-    this.#settle(waiter => waiter.reject(closed))
+    this.#settle(waiter => waiter.reject(reason))
   }
 
   /** @returns the newest sequence */

@@ -10,7 +10,7 @@
  */
 import { committedKey, manifestKey } from '../../codec/bucket-layout.ts'
 import { encodeCommitted } from '../../codec/committed-pointer.ts'
-import { conflict } from '../../codec/errors.ts'
+import { conflict, MetastoreError } from '../../codec/errors.ts'
 import {
   decodeManifest,
   encodeManifest,
@@ -119,7 +119,7 @@ export class ManifestCommitter {
     return this.#exclusively(async () => {
       const { domain, log } = this.#options
       const { manifest } = domain
-      if (manifest === null || domain.hasUnflushed) return
+      if (manifest === null || domain.hasUnflushed || !domain.isLeading) return
       const index = log.propose(domain.number, ENTRY_KIND.manifest, encodeManifest(manifest))
       log.flush()
       await domain.committed(index)
@@ -139,18 +139,22 @@ export class ManifestCommitter {
     // A node that cannot commit has nothing to put into the bucket.
     domain.expectAlive()
     const bytes = await this.#nextManifest(edit)
-    const manifest = decodeManifest(bytes, 'next manifest')
-    const key = manifestKey(manifest)
+    const key = manifestKey(decodeManifest(bytes, 'next manifest'))
     if ((await io.run({ type: 'create', key, bytes })) === 'exists') {
       throw conflict(`${key} is already in the bucket`)
     }
-    const index = log.propose(domain.number, ENTRY_KIND.manifest, bytes)
-    log.flush()
-    await domain.committed(index)
-    const before = domain.manifest
+    if (!domain.isLeading) throw notLeading(domain)
+    // Before the commit, which installs the manifest on every node.
     for (const table of edit.tables) tables.add(domain, table)
-    await domain.install(manifest, bytes)
-    if (before !== null) tables.removeGone(before, manifest)
+    try {
+      const index = log.propose(domain.number, ENTRY_KIND.manifest, bytes)
+      log.flush()
+      await domain.committed(index)
+    } catch (error) {
+      // It may be committed all the same; then reads fetch what they need.
+      for (const table of edit.tables) tables.discard(domain, table)
+      throw error
+    }
   }
 
   /** The worker has the version, so it makes the manifest. */
@@ -178,4 +182,8 @@ function putTables(
 ): void {
   out.varint(descriptions.length)
   for (const description of descriptions) putTable(out, description)
+}
+
+function notLeading({ number }: DomainHandle): MetastoreError {
+  return new MetastoreError('UNAVAILABLE', `this node does not lead metastore partition ${number}`)
 }

@@ -9,10 +9,8 @@ import type { DomainHandle } from '../domain-handle.ts'
 import type { IoPool } from '../io-pool.ts'
 import type { CheckedOptions } from '../options.ts'
 import type { ReplicatedLog } from '../replication/replicated-log.ts'
-import { Compactor } from './compactor.ts'
+import { DomainStorage } from './domain-storage.ts'
 import { FlushSchedule } from './flush-schedule.ts'
-import { Flusher } from './flusher.ts'
-import { ManifestCommitter } from './manifest-committer.ts'
 import { Slots } from './slots.ts'
 import type { TableStore } from './table-store.ts'
 
@@ -29,102 +27,116 @@ export interface StorageOptions {
 
 export class Storage {
   readonly #storage: StorageOptions
-  readonly #committers: readonly ManifestCommitter[]
-  readonly #flushers: readonly Flusher[]
-  readonly #compactors: readonly Compactor[]
+  readonly #slots: Slots
+  /** By number; of the domains that this node leads. */
+  readonly #domains: (DomainStorage | undefined)[]
+  /** Those that are led no more and have not come to their end. */
+  readonly #ending = new Map<number, Promise<void>>()
   readonly #schedule: FlushSchedule
+  #flushedBytes = 0
+  #compactedBytes = 0
+  #isClosed = false
 
-  /** Begins at once with what the instance before has left undone. */
   constructor(storage: StorageOptions) {
     this.#storage = storage
-    const { domains, log, io, tables, options, cacheDirectory, now, random } = storage
-    const { compression, logger, ioThreads } = options
+    const { domains, log, options, now } = storage
     // One thread at least stays free for flushes and fetches.
-    const slots = new Slots(Math.max(1, ioThreads.max - 1))
-    const shared = { log, io, compression, cacheDirectory, logger, now, random }
-    const parts = domains.map(domain => {
-      const committer = new ManifestCommitter({ domain, log, io, tables, now })
-      const compactor = new Compactor({ ...shared, domain, committer, slots })
-      const onFlushed = (): void => compactor.wake()
-      return {
-        committer,
-        compactor,
-        flusher: new Flusher({ ...shared, domain, committer, onFlushed }),
-      }
-    })
-    this.#committers = parts.map(({ committer }) => committer)
-    this.#flushers = parts.map(({ flusher }) => flusher)
-    this.#compactors = parts.map(({ compactor }) => compactor)
+    this.#slots = new Slots(Math.max(1, options.ioThreads.max - 1))
+    this.#domains = domains.map(() => undefined)
     this.#schedule = new FlushSchedule({
-      candidates: this.#flushers,
+      candidateOf: domain => this.#domains[domain]?.flusher,
+      domains: domains.length,
       log,
       flushIntervalMs: options.flushIntervalMs,
       logBytesMax: options.logBytesMax,
       now,
       onFailure: error => {
-        logger.debug({ err: error }, 'a flush of the schedule did not succeed at once')
+        options.logger.debug({ err: error }, 'a flush of the schedule did not succeed at once')
       },
     })
     this.#schedule.start()
   }
 
-  /** Flushes one domain or all; resolves when a restore would find what was written before. */
-  async flush(domain: number | undefined): Promise<void> {
-    await Promise.all(chosen(this.#flushers, domain).map(flusher => flusher.flush()))
+  /** This node leads the domain from now on; begins at once with what was left undone. */
+  async begin(domain: DomainHandle): Promise<void> {
+    await this.#ending.get(domain.number)
+    if (this.#isClosed || !domain.isLeading || this.#domains[domain.number] !== undefined) return
+    const { log, io, tables, options, cacheDirectory, now, random } = this.#storage
+    const { compression, logger } = options
+    const shared = { log, io, tables, compression, cacheDirectory, logger, now, random }
+    this.#domains[domain.number] = new DomainStorage({ ...shared, domain, slots: this.#slots })
+  }
+
+  /** This node leads the domain no more. */
+  end(domain: number): void {
+    const ended = this.#domains[domain]
+    if (ended === undefined) return
+    this.#domains[domain] = undefined
+    this.#flushedBytes += ended.flusher.flushedBytes
+    this.#compactedBytes += ended.compactor.compactedBytes
+    const end = ended.close(notLeading(domain)).finally(() => this.#ending.delete(domain))
+    this.#ending.set(domain, end)
+  }
+
+  /** Flushes a domain; resolves when a restore would find what was written before. */
+  async flush(domain: number): Promise<void> {
+    await this.#led(domain).flusher.flush()
   }
 
   /** Flushes, then merges everything into the deepest level. */
-  async compact(domain: number | undefined): Promise<void> {
+  async compact(domain: number): Promise<void> {
     await this.flush(domain)
-    await Promise.all(chosen(this.#compactors, domain).map(compactor => compactor.compact()))
+    await this.#led(domain).compactor.compact()
   }
 
-  /** Deletes, or only counts, the tables and manifests that nobody refers to any more. */
-  async collectGarbage(isDryRun: boolean): Promise<CollectedTables> {
+  /** @throws UNAVAILABLE when this node does not lead the domain */
+  #led(domain: number): DomainStorage {
+    const led = this.#domains[domain]
+    if (led === undefined) throw notLeading(domain)
+    return led
+  }
+
+  /** Deletes, or only counts, tables and manifests of the domain that nobody refers to any more. */
+  async collectGarbage(number: number, isDryRun: boolean): Promise<CollectedTables> {
     const { domains, log, io, options, now } = this.#storage
-    const sum = { tables: 0, manifests: 0, sizeBytes: 0 }
-    for (const [i, domain] of domains.entries()) {
-      const found = await io.run({
-        type: 'collectTables',
-        domain: domain.uuid,
-        committed: domain.manifest && manifestName(domain.manifest),
-        epoch: log.term(domain.number),
-        firstIdUnderWay: this.#committers[i].firstIdUnderWay,
-        delayMs: options.garbageDelayMs,
-        now: now(),
-        isDryRun,
-      })
-      sum.tables += found.tables
-      sum.manifests += found.manifests
-      sum.sizeBytes += found.sizeBytes
-    }
-    return sum
+    const domain = domains[number]
+    const { committer } = this.#led(number)
+    return await io.run({
+      type: 'collectTables',
+      domain: domain.uuid,
+      committed: domain.manifest && manifestName(domain.manifest),
+      epoch: log.term(domain.number),
+      firstIdUnderWay: committer.firstIdUnderWay,
+      delayMs: options.garbageDelayMs,
+      now: now(),
+      isDryRun,
+    })
   }
 
   /** Bytes of tables that this instance has put into the bucket. */
   get writtenBytes(): { flushed: number; compacted: number } {
-    return {
-      flushed: this.#flushers.reduce((sum, flusher) => sum + flusher.flushedBytes, 0),
-      compacted: this.#compactors.reduce((sum, compactor) => sum + compactor.compactedBytes, 0),
+    let [flushed, compacted] = [this.#flushedBytes, this.#compactedBytes]
+    for (const led of this.#domains) {
+      flushed += led?.flusher.flushedBytes ?? 0
+      compacted += led?.compactor.compactedBytes ?? 0
     }
+    return { flushed, compacted }
   }
 
   /** Nothing new begins; what is under way ends with the I/O pool, which must be closed as well. */
   async close(): Promise<void> {
+    this.#isClosed = true
     this.#schedule.close()
-    await Promise.all([
-      ...this.#flushers.map(flusher => flusher.close()),
-      ...this.#compactors.map(compactor => compactor.close()),
-    ])
     const closed = new MetastoreError('CLOSED', 'the metastore is closed')
-    for (const compactor of this.#compactors) compactor.fail(closed)
+    await Promise.all(this.#domains.map(led => led?.close(closed)))
+    await Promise.all(this.#ending.values())
   }
+}
+
+function notLeading(domain: number): MetastoreError {
+  return new MetastoreError('UNAVAILABLE', `this node does not lead metastore partition ${domain}`)
 }
 
 function manifestName({ domain, epoch, version }: Manifest): ManifestName {
   return { domain, epoch, version }
-}
-
-function chosen<T>(all: readonly T[], one: number | undefined): readonly T[] {
-  return one === undefined ? all : [all[one]]
 }

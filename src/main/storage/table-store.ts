@@ -88,6 +88,14 @@ export class TableStore {
     if (cachedBytes > 0) this.cache.added(name, cachedBytes)
   }
 
+  /** No manifest names the table that was added. */
+  discard(owner: TableOwner, { description }: BuiltTable): void {
+    const name = tableKey(description)
+    if (!this.#fresh.delete(name)) return
+    owner.link.begin(REQUEST.forget, owner.number, undefined).u8(1).text(name)
+    owner.link.send(undefined)
+  }
+
   /** Tables of a manifest that the next one does not have: nobody reads them but who began to. */
   removeGone(before: Manifest, after: Manifest): void {
     const kept = new Set(after.tables.map(tableKey))

@@ -69,7 +69,7 @@ export class Domain {
   readonly #options: DomainOptions
   readonly #rows = new RowBatchBuilder()
   readonly #batch = new RowBatchReader()
-  readonly #ledger = new RequestLedger()
+  #ledger = new RequestLedger()
   #version = Version.EMPTY
   #active: NumberedMemtable
   /** Newest first. */
@@ -77,9 +77,13 @@ export class Domain {
   /** Newest first: the active one, then the frozen ones. */
   #memtables: Memtable[]
   #manifest: Manifest | null = null
+  /** What reset() has taken the place of: its tables are let go with the next manifest. */
+  #manifestBefore: Manifest | null = null
   /** What pick() gave last; main has at most one job of a domain under way. */
   #job: CompactionJob | undefined
   #sequence = 0
+  /** How often it has begun anew. */
+  resets = 0
 
   /** @param active the first memtable, empty */
   constructor(options: DomainOptions, active: NumberedMemtable) {
@@ -161,6 +165,24 @@ export class Domain {
     view.release()
   }
 
+  /**
+   * Begins anew: rows that were inserted and will never be committed cannot be taken out of
+   * memtables. What was committed is installed and applied again.
+   * @param active an empty memtable
+   */
+  reset(active: NumberedMemtable): void {
+    this.#active = active
+    this.#memtables = [active.memtable]
+    this.#frozen = []
+    this.#version = Version.EMPTY
+    this.#manifestBefore = this.#manifest ?? this.#manifestBefore
+    this.#manifest = null
+    this.#job = undefined
+    this.#ledger = new RequestLedger()
+    this.#sequence = 0
+    this.resets++
+  }
+
   /** Rotates the memtable if it has rows. */
   freeze(): void {
     if (this.#active.memtable.rowCount > 0) this.#rotate()
@@ -208,8 +230,10 @@ export class Domain {
   install(manifest: Manifest): void {
     const { tables } = this.#options
     this.#version = tables.versionOf(manifest)
-    if (this.#manifest !== null) tables.removeGone(this.#manifest, manifest)
+    const before = this.#manifest ?? this.#manifestBefore
+    if (before !== null) tables.removeGone(before, manifest)
     this.#manifest = manifest
+    this.#manifestBefore = null
     this.#frozen = this.#frozen.filter(({ lastSequence }) => lastSequence > manifest.lastSequence)
     this.#memtables = [this.#active.memtable, ...this.#frozen.map(({ memtable }) => memtable)]
     // In recovery the manifest comes first and says where the log goes on.

@@ -26,6 +26,7 @@ export class TableRegistry {
 
   /** Main needs the room: reads that begin now have the memory fetched again. */
   forgetMemory(name: string): void {
+    this.#posted.delete(name)
     const handle = this.#handles.get(name)
     if (handle?.memory === undefined) return
     this.#files.forgetBlocks(handle.memory)

@@ -1,0 +1,78 @@
+/**
+ * Linearizable reads of one group that wait for their index. Those of one turn share a question;
+ * one that gets no answer, because a message or the leader was lost, is asked again.
+ */
+import type { MetastoreError } from '../../codec/errors.ts'
+
+/** Ticks after which a question counts as lost. */
+const LOST_TICKS = 3
+
+interface Waiter {
+  readonly resolve: (index: number) => void
+  readonly reject: (error: Error) => void
+}
+
+interface Question {
+  readonly waiters: Waiter[]
+  ticks: number
+}
+
+export class GroupReads {
+  readonly #ask: (context: number) => boolean
+  /** By context. */
+  readonly #asked = new Map<number, Question>()
+  #unasked: Waiter[] = []
+  #context: number
+
+  /**
+   * @param ask puts a question to the core; false when it knows no leader
+   * @param firstContext no earlier life of this node has used it or the next ones
+   */
+  constructor(ask: (context: number) => boolean, firstContext: number) {
+    this.#ask = ask
+    this.#context = firstContext
+  }
+
+  /** Asked with the next send(). */
+  ask(): Promise<number> {
+    return new Promise((resolve, reject) => this.#unasked.push({ resolve, reject }))
+  }
+
+  send(): void {
+    if (this.#unasked.length === 0) return
+    const context = this.#context++
+    // Without a leader they wait for the next tick.
+    if (!this.#ask(context)) return
+    this.#asked.set(context, { waiters: this.#unasked, ticks: 0 })
+    this.#unasked = []
+  }
+
+  /** Of two answers to one question the second finds nobody. */
+  release(context: number, index: number): void {
+    const question = this.#asked.get(context)
+    if (question === undefined) return
+    this.#asked.delete(context)
+    for (const { resolve } of question.waiters) resolve(index)
+  }
+
+  /** The leader has changed. */
+  drop(context: number): void {
+    const question = this.#asked.get(context)
+    if (question === undefined) return
+    this.#asked.delete(context)
+    this.#unasked.push(...question.waiters)
+  }
+
+  tick(): void {
+    for (const [context, question] of this.#asked) {
+      if (++question.ticks >= LOST_TICKS) this.drop(context)
+    }
+  }
+
+  fail(error: MetastoreError): void {
+    const waiters = [...this.#unasked, ...[...this.#asked.values()].flatMap(of => of.waiters)]
+    this.#unasked = []
+    this.#asked.clear()
+    for (const { reject } of waiters) reject(error)
+  }
+}

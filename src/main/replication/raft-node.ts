@@ -1,0 +1,332 @@
+/**
+ * All Raft groups of one node, driven in turns: what the groups want is collected, everything that
+ * is to be written goes to the shared log in one write with one sync, and messages leave together.
+ *
+ * Invariants
+ *  1. What a group promises (AppendWork.responses) is let go when the disk has said that all of that
+ *     append is durable, in the order of the appends.
+ *  2. Committed entries are handed to their owner once each, in order, from the cut of the log on.
+ *  3. Reads are numbered from a random start, so no answer is taken for that of an earlier life.
+ *  4. Ticks are counted by one timer; a late one counts once, so a stalled event loop lets no
+ *     election time out.
+ */
+import type { ConfigChange } from '../../codec/config-change.ts'
+import { MetastoreError } from '../../codec/errors.ts'
+import type { DiskLog } from '../log/disk-log.ts'
+import { Queue } from '../queue.ts'
+import { CONFIG_KIND, type Entry, type Proposal, type Snapshot } from '../raft/entry.ts'
+import type { Message } from '../raft/message.ts'
+import { RaftGroup, type RaftStatus } from '../raft/raft-group.ts'
+import type { AppendWork, ApplyWork } from '../raft/ready.ts'
+import type { Role } from '../raft/raft.ts'
+import type { GroupLog } from './group-log.ts'
+import type { ReplicatedLog } from './replicated-log.ts'
+import { GroupReads } from './group-reads.ts'
+
+/** Whom a group's committed entries and changes of role concern. All calls are synchronous. */
+export interface GroupOwner {
+  /** In order and without a gap; the owner may keep them. */
+  onCommitted(entries: readonly Entry[]): void
+  /** The group's entries from `index` on are replaced by others. */
+  onTruncated(index: number): void
+  /** A snapshot replaces the log and the state. */
+  onSnapshot(snapshot: Snapshot): void
+  onRole(role: Role, term: number, leader: number): void
+  /** Proposals that propose() has taken were refused: the group is led elsewhere. */
+  onRefused(): void
+}
+
+export interface RaftNodeOptions {
+  readonly nodeId: number
+  readonly disk: DiskLog
+  readonly logs: readonly GroupLog[]
+  readonly owners: readonly GroupOwner[]
+  /** Milliseconds from tick to tick, which is from heartbeat to heartbeat. */
+  readonly tickMs: number
+  readonly electionTicks: number
+  readonly leaseMs: number
+  readonly random: (below: number) => number
+  /** Monotonic milliseconds. */
+  readonly now: () => number
+  readonly send: (group: number, message: Message) => void
+  /** End of a turn: what was sent may leave. */
+  readonly flush: () => void
+  /** A group cannot go on: what was done to it is a defect, or the disk has failed. */
+  readonly onFailure: (error: unknown) => void
+}
+
+interface Member {
+  readonly group: number
+  readonly core: RaftGroup
+  readonly log: GroupLog
+  readonly owner: GroupOwner
+  readonly reads: GroupReads
+  proposals: Proposal[]
+  isDirty: boolean
+  /** The newest configuration that was applied; ids of its voters, those of both halves. */
+  appliedIndex: number
+}
+
+/** An append that is on its way to the disk. */
+interface Appending {
+  readonly ticket: number
+  readonly member: Member
+  readonly work: AppendWork
+}
+
+export class RaftNode implements ReplicatedLog {
+  readonly #options: RaftNodeOptions
+  readonly #members: Member[]
+  readonly #dirty: Member[] = []
+  readonly #appending = new Queue<Appending>()
+  /** Of the newest record that was handed to the disk. */
+  #lastTicket = 0
+  #timer: NodeJS.Timeout | undefined
+  #isInTurn = false
+  #isClosed = false
+
+  constructor(options: RaftNodeOptions) {
+    this.#options = options
+    const { nodeId, electionTicks, leaseMs, random, logs, owners } = options
+    this.#members = logs.map((log, group) => {
+      const applied = log.firstIndex() - 1
+      const settings = { id: nodeId, electionTicks, leaseMs, random, applied }
+      const core = new RaftGroup(settings, log)
+      const ask = (context: number): boolean => core.readIndex(context, options.now())
+      const reads = new GroupReads(ask, 1 + random(2 ** 32) * 2 ** 16)
+      const owner = owners[group]
+      return {
+        ...{ group, core, log, owner, reads },
+        ...{ proposals: [], isDirty: false, appliedIndex: applied },
+      }
+    })
+    options.disk.onDurable = ticket => this.#onDurable(ticket)
+  }
+
+  /**
+   * Begins to work. Groups of which this node is the only voter are led by it at once.
+   * @param campaignAt groups in which this node shall stand for election without waiting
+   */
+  start(campaignAt: readonly number[]): void {
+    for (const group of campaignAt) {
+      this.#members[group].core.campaign()
+      this.#touch(this.#members[group])
+    }
+    for (const member of this.#members) this.#touch(member)
+    const { tickMs } = this.#options
+    this.#timer = setInterval(() => this.#tick(), tickMs)
+    this.#timer.unref()
+    this.turn()
+  }
+
+  #tick(): void {
+    const now = this.#options.now()
+    for (const member of this.#members) {
+      member.core.tick(now)
+      member.reads.tick()
+      this.#touch(member)
+    }
+    this.turn()
+  }
+
+  // -------------------------------------------------------------- what comes in
+
+  /** A message of another node; a turn must follow. */
+  receive(group: number, message: Message): void {
+    const member = this.#members[group]
+    if (member === undefined) return
+    member.core.step(message)
+    this.#touch(member)
+  }
+
+  /** A member cannot be reached. */
+  unreachable(nodeId: number): void {
+    for (const member of this.#members) {
+      member.core.reportUnreachable(nodeId)
+      this.#touch(member)
+    }
+  }
+
+  propose(group: number, kind: number, payload: Uint8Array): number {
+    const member = this.#members[group]
+    member.proposals.push({ kind, payload: payload.slice() })
+    this.#touch(member)
+    return member.core.lastIndex + member.proposals.length
+  }
+
+  /** @returns false when the group is led elsewhere, or in the middle of a transfer */
+  proposeChange(group: number, change: ConfigChange): boolean {
+    const member = this.#members[group]
+    const isTaken = member.core.proposeChange(change)
+    this.#touch(member)
+    this.turn()
+    return isTaken
+  }
+
+  transferLeadership(group: number, target: number): void {
+    const member = this.#members[group]
+    member.core.transferLeadership(target)
+    this.#touch(member)
+    this.turn()
+  }
+
+  /**
+   * Resolves with the index up to which a read must see, so that it sees every write that was
+   * acknowledged before this call. All reads of a turn share one question to the members.
+   */
+  readIndex(group: number): Promise<number> {
+    const member = this.#members[group]
+    const read = member.reads.ask()
+    this.#touch(member)
+    // After all that this turn's microtasks still ask.
+    if (!this.#isTurnPlanned) {
+      this.#isTurnPlanned = true
+      queueMicrotask(() => this.turn())
+    }
+    return read
+  }
+
+  #isTurnPlanned = false
+
+  // -------------------------------------------------------------- turns
+
+  #touch(member: Member): void {
+    if (member.isDirty) return
+    member.isDirty = true
+    this.#dirty.push(member)
+  }
+
+  flush(): void {
+    this.turn()
+  }
+
+  /** Everything that is wanted is done or begun: one write to the log, one frame a node. */
+  turn(): void {
+    this.#isTurnPlanned = false
+    if (this.#isInTurn || this.#isClosed) return
+    this.#isInTurn = true
+    try {
+      for (let member = this.#dirty.pop(); member !== undefined; member = this.#dirty.pop()) {
+        member.isDirty = false
+        this.#work(member)
+      }
+      this.#options.disk.flush()
+      this.#options.flush()
+    } catch (error) {
+      this.#options.onFailure(error)
+    } finally {
+      this.#isInTurn = false
+    }
+  }
+
+  #work(member: Member): void {
+    const { core } = member
+    if (member.proposals.length > 0) {
+      const { proposals } = member
+      member.proposals = []
+      if (!core.propose(proposals)) member.owner.onRefused()
+    }
+    member.reads.send()
+    while (core.hasReady()) {
+      const { softState, messages, append, apply, reads, readsDropped } = core.ready()
+      for (const message of messages) this.#options.send(member.group, message)
+      if (append !== undefined) this.#append(member, append)
+      if (apply !== undefined) this.#apply(member, apply)
+      for (const { context, index } of reads) member.reads.release(context, index)
+      for (const context of readsDropped) member.reads.drop(context)
+      if (softState !== undefined) member.owner.onRole(softState.role, core.term, softState.lead)
+    }
+  }
+
+  #append(member: Member, work: AppendWork): void {
+    const { entries, snapshot } = work
+    if (snapshot !== undefined) member.owner.onSnapshot(snapshot)
+    else if (entries.length > 0 && entries[0].index <= member.log.lastIndex()) {
+      member.owner.onTruncated(entries[0].index)
+    }
+    const ticket = member.log.append(work)
+    if (ticket !== undefined) this.#lastTicket = ticket
+    // What needs no disk still follows what was ordered before it.
+    if (ticket === undefined && this.#appending.length === 0) this.#respond(member, work)
+    else this.#appending.push({ ticket: this.#lastTicket, member, work })
+  }
+
+  #onDurable(ticket: number): void {
+    for (let next = this.#appending.peek(); next !== undefined; next = this.#appending.peek()) {
+      if (next.ticket > ticket) break
+      this.#appending.shift()
+      this.#respond(next.member, next.work)
+    }
+    this.turn()
+  }
+
+  #respond(member: Member, { responses }: AppendWork): void {
+    const { nodeId, send } = this.#options
+    for (const response of responses) {
+      if (response.to === nodeId) member.core.step(response)
+      else send(member.group, response)
+    }
+    this.#touch(member)
+  }
+
+  #apply(member: Member, { entries, response }: ApplyWork): void {
+    const { core, log, owner } = member
+    for (const entry of entries) {
+      if (entry.kind !== CONFIG_KIND) continue
+      const configuration = core.applyChange(entry)
+      // A snapshot is being installed that has the rest.
+      if (configuration === undefined) break
+      log.configurationChanged(entry.index, configuration)
+    }
+    member.appliedIndex = entries[entries.length - 1].index
+    owner.onCommitted(entries)
+    core.step(response)
+  }
+
+  // -------------------------------------------------------------- what is asked of it
+
+  term(group: number): number {
+    return this.#members[group].core.term
+  }
+
+  isLeader(group: number): boolean {
+    return this.#members[group].core.role === 'leader'
+  }
+
+  /** The leader as far as this node knows; 0 when it knows none. */
+  leader(group: number): number {
+    return this.#members[group].core.lead
+  }
+
+  status(group: number): RaftStatus {
+    return this.#members[group].core.status()
+  }
+
+  cut(group: number, index: number): void {
+    const { log, appliedIndex } = this.#members[group]
+    log.cut(index, appliedIndex)
+    this.#options.disk.flush()
+  }
+
+  groupBytes(group: number): number {
+    return this.#options.disk.groupBytes(group)
+  }
+
+  get sizeBytes(): number {
+    return this.#options.disk.sizeBytes
+  }
+
+  pinningGroup(): number | undefined {
+    return this.#options.disk.pinningGroup()
+  }
+
+  /** Reads that wait are refused. The log is closed with it. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    clearInterval(this.#timer)
+    const closed = new MetastoreError('CLOSED', 'the metastore is closed')
+    for (const { reads } of this.#members) reads.fail(closed)
+    await this.#options.disk.close()
+  }
+}
+

@@ -1,0 +1,38 @@
+/**
+ * A domain's way to the bucket while this node leads it: its manifest edits, flushes and
+ * compactions. Begins with what the leader before has left undone.
+ */
+import { MetastoreError } from '../../codec/errors.ts'
+import type { DomainHandle } from '../domain-handle.ts'
+import { Compactor, type CompactorOptions } from './compactor.ts'
+import { Flusher, type FlusherOptions } from './flusher.ts'
+import { ManifestCommitter } from './manifest-committer.ts'
+import type { TableStore } from './table-store.ts'
+
+export interface DomainStorageOptions
+  extends Omit<CompactorOptions, 'committer'>,
+    Omit<FlusherOptions, 'committer' | 'onFlushed'> {
+  readonly tables: TableStore
+}
+
+export class DomainStorage {
+  readonly committer: ManifestCommitter
+  readonly flusher: Flusher
+  readonly compactor: Compactor
+  readonly #domain: DomainHandle
+
+  constructor(options: DomainStorageOptions) {
+    this.#domain = options.domain
+    this.committer = new ManifestCommitter(options)
+    const shared = { ...options, committer: this.committer }
+    this.compactor = new Compactor(shared)
+    this.flusher = new Flusher({ ...shared, onFlushed: () => this.compactor.wake() })
+  }
+
+  /** Nothing new begins; what is under way ends by itself, or with the I/O pool. */
+  async close(reason: MetastoreError): Promise<void> {
+    this.#domain.onFrozen = () => {}
+    await Promise.all([this.flusher.close(reason), this.compactor.close()])
+    this.compactor.fail(reason)
+  }
+}
