@@ -7,21 +7,18 @@ import test from 'node:test'
 import { toHex } from '../../src/codec/bytes.ts'
 import {
   decodeLogRecord,
-  decodeSegmentHeader,
   decodeVote,
   emptyLogRecord,
   encodeLogRecord,
-  encodeSegmentHeader,
   encodeVote,
+  LOG_CONFIGURATION,
+  LOG_CONFIGURATION_BYTES_MAX,
   LOG_CUT,
   LOG_CUT_DROPS_SUFFIX,
   LOG_ENTRY,
   LOG_HARD_STATE,
   LOG_PAYLOAD_BYTES_MAX,
   logRecordBytes,
-  parseSegmentName,
-  segmentHeaderBytes,
-  segmentName,
 } from '../../src/codec/log-format.ts'
 
 function encoded(type: number, kind: number, index: number, payload: Uint8Array): Uint8Array {
@@ -64,36 +61,29 @@ test('a cut has its golden bytes', () => {
   assert.equal(record.index, 2 ** 53 - 1)
 })
 
-test('a segment header has its golden bytes and gives the state of the groups back', () => {
-  const header = {
-    sequence: 2,
-    previousEnd: 4000,
-    sizeBytesMin: 1048576,
-    groups: [{ group: 1, term: 5, vote: 2, cutIndex: 100, cutTerm: 4 }],
-  }
-  const bytes = encodeSegmentHeader(header)
-  assert.equal(bytes.length, segmentHeaderBytes(1))
+test('a configuration has its golden bytes', () => {
+  const bytes = encoded(LOG_CONFIGURATION, 0, 12, Uint8Array.of(1, 2, 3))
   assert.equal(
     toHex(bytes),
-    '48000000eac6619c0100000000000000000000000000000000000000000000000000000000000000' +
-      '574d4c47010000000200000000000000a00f00000000100001000000000000000100000000000000' +
-      '0500000000000000020000000000000064000000000000000400000000000000',
+    '03000000057ea7520500000007000000001000000000000003000000000100000c00000000000000' +
+      '0102030000000000',
   )
   const record = emptyLogRecord()
-  assert.equal(decodeLogRecord(bytes, 0, bytes.length, record), bytes.length)
-  assert.deepEqual(decodeSegmentHeader(bytes, record, 'x.log'), header)
+  assert.equal(decodeLogRecord(bytes, 0, bytes.length, record), 48)
+  assert.deepEqual([record.type, record.index], [LOG_CONFIGURATION, 12])
 })
 
-test('a header of another version is CORRUPTION naming the file', () => {
-  const payload = new Uint8Array(32)
-  payload.set([0x57, 0x4d, 0x4c, 0x47, 2])
-  const bytes = encoded(1, 0, 0, payload)
+test('a configuration of no bytes or more than 64 KiB is not valid, nor is an unknown type', () => {
   const record = emptyLogRecord()
-  decodeLogRecord(bytes, 0, bytes.length, record)
-  assert.throws(() => decodeSegmentHeader(bytes, record, 'x.log'), {
-    code: 'CORRUPTION',
-    details: { file: 'x.log', offset: 0 },
-  })
+  const decodes = (type: number, payloadBytes: number): boolean => {
+    const bytes = encoded(type, 0, 1, new Uint8Array(payloadBytes))
+    return decodeLogRecord(bytes, 0, bytes.length, record) > 0
+  }
+  assert.ok(decodes(LOG_CONFIGURATION, 1))
+  assert.ok(decodes(LOG_CONFIGURATION, LOG_CONFIGURATION_BYTES_MAX))
+  assert.ok(!decodes(LOG_CONFIGURATION, 0))
+  assert.ok(!decodes(LOG_CONFIGURATION, LOG_CONFIGURATION_BYTES_MAX + 1))
+  assert.ok(!decodes(LOG_CONFIGURATION + 1, 1))
 })
 
 test('no single flipped bit outside the padding leaves a valid record', () => {
@@ -117,12 +107,4 @@ test('a length past the limit is refused before the checksum is computed', () =>
   const bytes = ENTRY.slice()
   new DataView(bytes.buffer).setUint32(0, LOG_PAYLOAD_BYTES_MAX + 1, true)
   assert.equal(decodeLogRecord(bytes, 0, bytes.length, emptyLogRecord()), 0)
-})
-
-test('only names of 20 digits are segments', () => {
-  assert.equal(segmentName(7), '00000000000000000007.log')
-  assert.equal(parseSegmentName(segmentName(7)), 7)
-  for (const name of ['7.log', `${segmentName(7)}.new`, 'LOCK']) {
-    assert.equal(parseSegmentName(name), null)
-  }
 })

@@ -1,15 +1,19 @@
 /**
  * The log of one node: one file sequence shared by all Raft groups, which is the write-ahead log
- * (docs/log-format.md). append(), setHardState() and cut() only encode into memory and return a
- * ticket; flush(), called once a turn, starts the write; onDurable reports tickets.
+ * (docs/log-format.md). append(), setHardState(), setConfiguration() and cut() only encode into
+ * memory and return a ticket; flush(), called once a turn, starts the write; onDurable reports
+ * tickets.
  *
  * Main thread only. Backpressure is the caller's: `pendingBytes`. After a failed write or sync
  * nothing is retried, because nobody knows what is on disk: onFatal is called once and every
  * later append throws.
  */
-import { MetastoreError } from '../../codec/errors.ts'
+import { invalidRequest, MetastoreError } from '../../codec/errors.ts'
 import {
   encodeVote,
+  isConfigurationLength,
+  LOG_CONFIGURATION,
+  LOG_CONFIGURATION_BYTES_MAX,
   LOG_CUT,
   LOG_CUT_DROPS_SUFFIX,
   LOG_CUT_KEEPS_SUFFIX,
@@ -17,7 +21,9 @@ import {
   LOG_HARD_STATE,
   logRecordBytes,
 } from '../../codec/log-format.ts'
+import type { LogConfiguration } from '../../codec/segment-header.ts'
 import { EntryReader, type LogEntry } from './entry-reader.ts'
+import type { GroupIndex } from './group-index.ts'
 import { GroupTable } from './group-table.ts'
 import { type LogFiles, openLogFiles } from './log-files.ts'
 import { type LogLogger, recoverSegments } from './recovery.ts'
@@ -30,6 +36,9 @@ const SEGMENT_BYTES_MAX = 67108864
 const SEGMENT_BYTES_LEAST = 4096
 /** Offsets in a segment are 32 bits, and a record of the greatest size must still fit. */
 const SEGMENT_BYTES_MOST = 2147483648
+
+/** Of all groups: they must fit in one record, the header of a segment, with much to spare. */
+const CONFIGURATIONS_BYTES_MAX = 16777216
 
 const NO_PAYLOAD: Uint8Array = new Uint8Array(0)
 
@@ -59,6 +68,8 @@ export interface LogGroup {
   lastTerm: number
   cutIndex: number
   cutTerm: number
+  /** The last one that setConfiguration() was given; its bytes must not be changed. */
+  configuration: LogConfiguration | undefined
 }
 
 interface Waiter {
@@ -152,16 +163,33 @@ export class DiskLog {
   }
 
   groups(): LogGroup[] {
-    return Array.from(this.#groups.all(), index => ({
-      group: index.group,
-      term: index.term,
-      vote: index.vote,
-      firstIndex: index.cutIndex + 1,
-      lastIndex: index.lastIndex,
-      lastTerm: index.lastTerm,
-      cutIndex: index.cutIndex,
-      cutTerm: index.cutTerm,
-    }))
+    return Array.from(this.#groups.all(), stateOf)
+  }
+
+  /** The group as groups() has it; undefined when nothing was ever written of it. */
+  groupState(group: number): LogGroup | undefined {
+    const index = this.#groups.get(group)
+    return index === undefined ? undefined : stateOf(index)
+  }
+
+  /** Index of the first entry that was not cut; 1 in a group that is not known. */
+  firstIndex(group: number): number {
+    return (this.#groups.get(group)?.cutIndex ?? 0) + 1
+  }
+
+  /** Index of the last entry, durable or not, or that of the cut when there is none behind it. */
+  lastIndex(group: number): number {
+    return this.#groups.get(group)?.lastIndex ?? 0
+  }
+
+  /**
+   * Term of the entry at `index`, durable or not, or of the cut: known from firstIndex() - 1 to
+   * lastIndex(), undefined elsewhere. In a log that was never cut, that of index 0 is 0.
+   */
+  term(group: number, index: number): number | undefined {
+    const known = this.#groups.get(group)
+    if (known === undefined) return index === 0 ? 0 : undefined
+    return known.termOf(index)
   }
 
   /**
@@ -196,6 +224,23 @@ export class DiskLog {
     this.#writer.append(LOG_HARD_STATE, 0, group, term, 0, encodeVote(vote))
     entries.term = term
     entries.vote = vote
+    return this.#writer.lastTicket
+  }
+
+  /**
+   * Records the configuration that holds in the group from `index` on. The last one written counts,
+   * whatever its index; cuts and entries that are replaced leave it alone. Copies `bytes`.
+   * Returns and throws as append(); INVALID_REQUEST also for a length that is not 1 to 64 KiB, and
+   * when the configurations of all groups would take more than 16 MiB.
+   */
+  setConfiguration(group: number, index: number, bytes: Uint8Array): number {
+    this.#checkWritable()
+    if (!Number.isSafeInteger(index) || index < 0) {
+      throw new RangeError(`configuration index ${index} of group ${group}`)
+    }
+    this.#checkConfigurationBytes(group, bytes.length)
+    this.#writer.append(LOG_CONFIGURATION, 0, group, 0, index, bytes)
+    this.#groups.setConfiguration(group, index, bytes.slice())
     return this.#writer.lastTicket
   }
 
@@ -305,6 +350,23 @@ export class DiskLog {
     if (this.#closing !== null) throw closedError()
   }
 
+  #checkConfigurationBytes(group: number, count: number): void {
+    if (!isConfigurationLength(count)) {
+      throw invalidRequest(
+        `the configuration of group ${group} has ${count} bytes, ` +
+          `not 1 to ${LOG_CONFIGURATION_BYTES_MAX}`,
+      )
+    }
+    const replaced = this.#groups.get(group)?.configuration?.bytes.length ?? 0
+    const sum = this.#groups.configurationBytes - replaced + count
+    if (sum > CONFIGURATIONS_BYTES_MAX) {
+      throw invalidRequest(
+        `the configurations of all groups take at most ${CONFIGURATIONS_BYTES_MAX} bytes, ` +
+          `not ${sum}`,
+      )
+    }
+  }
+
   #progressed(): void {
     const ticket = this.#writer.durableTicket
     if (ticket > this.#reportedTicket && this.#fatal === null) {
@@ -366,6 +428,12 @@ export class DiskLog {
     await this.#removing
     await this.#segments.closeFiles()
   }
+}
+
+function stateOf(index: GroupIndex): LogGroup {
+  const { group, term, vote, lastIndex, lastTerm, cutIndex, cutTerm, configuration } = index
+  const firstIndex = cutIndex + 1
+  return { group, term, vote, firstIndex, lastIndex, lastTerm, cutIndex, cutTerm, configuration }
 }
 
 function closedError(): MetastoreError {

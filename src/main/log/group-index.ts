@@ -5,6 +5,7 @@
  *   columns:  | cut, free | live entries ......... | free |
  *             0           head                     head + count
  */
+import type { LogConfiguration } from '../../codec/segment-header.ts'
 import type { SegmentTable } from './segment.ts'
 
 const CAPACITY_MIN = 64
@@ -16,6 +17,8 @@ export class GroupIndex {
   vote = 0
   cutIndex = 0
   cutTerm = 0
+  /** The last one written. */
+  configuration: LogConfiguration | undefined = undefined
   /** Bytes of the live entries' records. */
   sizeBytes = 0
   readonly #segments: SegmentTable
@@ -95,6 +98,13 @@ export class GroupIndex {
     if (this.#count === 0) this.#head = 0
     this.cutIndex = index
     this.cutTerm = term
+  }
+
+  /** Term of a live entry, or of the cut at its index; undefined elsewhere. */
+  termOf(index: number): number | undefined {
+    if (index === this.cutIndex) return this.cutTerm
+    const slot = this.slotOf(index)
+    return slot < 0 ? undefined : this.#terms[slot]
   }
 
   /** The slot of a live entry, to be used before the next change; -1 when there is none. */

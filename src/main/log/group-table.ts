@@ -2,14 +2,14 @@
 import { corruption } from '../../codec/errors.ts'
 import {
   decodeVote,
+  LOG_CONFIGURATION,
   LOG_CUT,
   LOG_CUT_DROPS_SUFFIX,
   LOG_HARD_STATE,
-  type LogGroupState,
   type LogRecord,
-  type LogSegmentHeader,
   logRecordBytes,
 } from '../../codec/log-format.ts'
+import type { LogGroupState, LogSegmentHeader } from '../../codec/segment-header.ts'
 import { GroupIndex } from './group-index.ts'
 import type { RecoveryVisitor } from './recovery.ts'
 import type { Segment, SegmentTable } from './segment.ts'
@@ -17,6 +17,8 @@ import type { Segment, SegmentTable } from './segment.ts'
 export class GroupTable implements RecoveryVisitor {
   readonly #segments: SegmentTable
   readonly #groups = new Map<number, GroupIndex>()
+  /** Bytes of the configurations of all groups. */
+  configurationBytes = 0
 
   constructor(segments: SegmentTable) {
     this.#segments = segments
@@ -43,9 +45,16 @@ export class GroupTable implements RecoveryVisitor {
   /** What the header of a segment that begins now carries. */
   states(): LogGroupState[] {
     return Array.from(this.#groups.values(), index => {
-      const { group, term, vote, cutIndex, cutTerm } = index
-      return { group, term, vote, cutIndex, cutTerm }
+      const { group, term, vote, cutIndex, cutTerm, configuration } = index
+      return { group, term, vote, cutIndex, cutTerm, configuration }
     })
+  }
+
+  /** Takes the bytes over; whatever the group's configuration was, this one replaces it. */
+  setConfiguration(group: number, index: number, bytes: Uint8Array): void {
+    const known = this.ensure(group)
+    this.configurationBytes += bytes.length - (known.configuration?.bytes.length ?? 0)
+    known.configuration = { index, bytes }
   }
 
   base(header: LogSegmentHeader): void {
@@ -55,6 +64,9 @@ export class GroupTable implements RecoveryVisitor {
       index.vote = state.vote
       index.cutIndex = state.cutIndex
       index.cutTerm = state.cutTerm
+      const { configuration } = state
+      if (configuration === undefined) continue
+      this.setConfiguration(state.group, configuration.index, configuration.bytes)
     }
   }
 
@@ -65,6 +77,10 @@ export class GroupTable implements RecoveryVisitor {
       index.vote = decodeVote(bytes, record)
     } else if (record.type === LOG_CUT) {
       index.cut(record.index, record.term, record.kind === LOG_CUT_DROPS_SUFFIX, 0)
+    } else if (record.type === LOG_CONFIGURATION) {
+      const { payloadStart, payloadBytes } = record
+      const payload = bytes.slice(payloadStart, payloadStart + payloadBytes)
+      this.setConfiguration(record.group, record.index, payload)
     } else {
       this.#recoverEntry(index, segment, record, offset)
     }

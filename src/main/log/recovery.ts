@@ -3,14 +3,13 @@
  * the tail. The rules and the reasons for them are in docs/log-format.md, "Recovery".
  */
 import { corruption } from '../../codec/errors.ts'
+import { LOG_SEGMENT_HEADER, type LogRecord } from '../../codec/log-format.ts'
 import {
   decodeSegmentHeader,
-  LOG_SEGMENT_HEADER,
-  type LogRecord,
   type LogSegmentHeader,
   parseSegmentName,
   segmentName,
-} from '../../codec/log-format.ts'
+} from '../../codec/segment-header.ts'
 import type { LogFiles } from './log-files.ts'
 import { Segment, type SegmentTable } from './segment.ts'
 import { type SegmentScan, scanSegment } from './segment-reader.ts'
@@ -91,6 +90,7 @@ function readSegment(
     // A segment begins after all before it was synced, and says where that ended.
     if (previous !== null && previous.scan.end !== decoded.previousEnd) throw badRecord(previous)
     hasHeader = true
+    segment.formatVersion = decoded.version
     segment.headerBytes = sizeBytes
     if (previous === null) visitor.base(decoded)
   })

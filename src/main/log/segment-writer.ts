@@ -11,14 +11,13 @@
  */
 
 import { invalidRequest } from '../../codec/errors.ts'
+import { encodeLogRecord, LOG_PAYLOAD_BYTES_MAX, logRecordBytes } from '../../codec/log-format.ts'
 import {
-  encodeLogRecord,
   encodeSegmentHeader,
-  LOG_PAYLOAD_BYTES_MAX,
+  LOG_FORMAT_VERSION,
   type LogGroupState,
-  logRecordBytes,
   segmentHeaderBytes,
-} from '../../codec/log-format.ts'
+} from '../../codec/segment-header.ts'
 import type { LogFiles } from './log-files.ts'
 import { Segment, type SegmentTable } from './segment.ts'
 import { settled, writeZeros } from './zero-fill.ts'
@@ -125,7 +124,9 @@ export class SegmentWriter {
     let { segment } = this.#filling
     // A record larger than a segment gets a segment of its own.
     const isFull = segment.end + sizeBytes > this.#options.segmentBytesMax
-    if (isFull && segment.end > segment.headerBytes) {
+    // A program that knows an older version only must not take a newer record for a torn one.
+    const isOld = segment.formatVersion !== LOG_FORMAT_VERSION
+    if (isOld || (isFull && segment.end > segment.headerBytes)) {
       this.#beginSegment()
       segment = this.#filling.segment
     }
@@ -320,7 +321,7 @@ function headerOf(
   previousEnd: number,
 ): Uint8Array {
   const groups = options.baseState()
-  const headerBytes = segmentHeaderBytes(groups.length)
+  const headerBytes = segmentHeaderBytes(groups)
   const sizeBytesMin = Math.max(headerBytes, Math.min(FIRST_CHUNK_BYTES, options.segmentBytesMax))
   segment.headerBytes = headerBytes
   segment.end = headerBytes

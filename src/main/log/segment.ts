@@ -1,5 +1,5 @@
 /** The segments of one log, oldest first, and how many live entries each still holds. */
-import { segmentName } from '../../codec/log-format.ts'
+import { LOG_FORMAT_VERSION, segmentName } from '../../codec/segment-header.ts'
 import type { LogFile } from './log-files.ts'
 
 export class Segment {
@@ -7,6 +7,8 @@ export class Segment {
   readonly name: string
   /** Null until the file exists under its name, with its header on disk. */
   file: LogFile | null = null
+  /** Version of its format; nothing is added to one of an older version. */
+  formatVersion: number = LOG_FORMAT_VERSION
   headerBytes = 0
   /** Where the records end, those not written yet included. */
   end = 0

@@ -1,12 +1,13 @@
 /**
  * Goal: whatever crash comes, every entry reported durable is replayed, and what is replayed of a
  * group is a prefix of what was appended to it.
- * Method: random appends, conflicts, cuts, hard states, flushes, waits, power cuts and process
- * crashes against a model; the disk keeps a random subset of the unsynced pages and names.
+ * Method: random appends, conflicts, cuts, hard states, configurations, flushes, waits, power cuts
+ * and process crashes against a model; the disk keeps a random subset of the unsynced pages and names.
  */
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
+import type { LogConfiguration } from '../../../src/codec/segment-header.ts'
 import type { DiskLog } from '../../../src/main/log/disk-log.ts'
 import { FakeDisk } from './fake-disk.ts'
 import { bytesOf, openLog, replayed } from './log-driver.ts'
@@ -20,6 +21,8 @@ interface State {
   vote: number
   cutIndex: number
   cutTerm: number
+  /** "index:text" of the configuration. */
+  configuration: string
   /** "term:text" of the entry at cutIndex + 1 + i. */
   entries: string[]
 }
@@ -40,6 +43,10 @@ const action = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant('vote'), group: groupId(), size: fc.nat(5) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('configure'), group: groupId(), size: fc.nat(90) }),
   },
   {
     weight: 4,
@@ -65,6 +72,21 @@ function groupId(): fc.Arbitrary<number> {
 
 type Action = typeof action extends fc.Arbitrary<infer Value> ? Value : never
 
+const NEW_GROUP: State = {
+  ticket: 0,
+  term: 0,
+  vote: 0,
+  cutIndex: 0,
+  cutTerm: 0,
+  configuration: '',
+  entries: [],
+}
+
+function textOf(configuration: LogConfiguration | undefined): string {
+  if (configuration === undefined) return ''
+  return `${configuration.index}:${new TextDecoder().decode(configuration.bytes)}`
+}
+
 class Model {
   readonly disk: { now: FakeDisk }
   log: DiskLog
@@ -79,8 +101,7 @@ class Model {
     this.log = log
     this.watch()
     for (let group = 1; group <= GROUPS; group++) {
-      const entries: string[] = []
-      this.histories.set(group, [{ ticket: 0, term: 0, vote: 0, cutIndex: 0, cutTerm: 0, entries }])
+      this.histories.set(group, [NEW_GROUP])
     }
   }
 
@@ -135,6 +156,13 @@ class Model {
     this.push(group, { ...this.latest(group), ticket, term, vote })
   }
 
+  configure(group: number, size: number): void {
+    const index = this.serial++
+    const text = 'c'.repeat(size + 1)
+    const ticket = this.log.setConfiguration(group, index, bytesOf(text))
+    this.push(group, { ...this.latest(group), ticket, configuration: `${index}:${text}` })
+  }
+
   /** Reopens on what the crash left and compares it with every state that it may show. */
   async reopen(disk: FakeDisk, durability: 'fsync' | 'os'): Promise<void> {
     this.disk.now = disk
@@ -145,7 +173,6 @@ class Model {
       texts.push(`${entry.term}:${new TextDecoder().decode(entry.payload)}`)
       byGroup.set(entry.group, texts)
     })
-    const found = this.log.groups()
     // The records share one log, so one prefix of all tickets must explain every group.
     const least = durability === 'fsync' ? this.durable : 0
     const tickets = [...this.histories.values()].flat().map(state => state.ticket)
@@ -153,12 +180,16 @@ class Model {
     const explains = (upTo: number) =>
       Array.from({ length: GROUPS }, (_, i) => i + 1).every(group => {
         const state = this.history(group).findLast(({ ticket }) => ticket <= upTo)
-        const there = found.find(info => info.group === group)
+        const there = this.log.groupState(group)
         assert.ok(state !== undefined)
         const shown = [there?.term, there?.vote, there?.cutIndex, there?.cutTerm].map(x => x ?? 0)
         const wanted = [state.term, state.vote, state.cutIndex, state.cutTerm]
         const entries = byGroup.get(group) ?? []
-        return `${shown}|${entries}` === `${wanted}|${state.entries}`
+        const configuration = textOf(there?.configuration)
+        return (
+          `${shown}|${configuration}|${entries}` ===
+          `${wanted}|${state.configuration}|${state.entries}`
+        )
       })
     const upTo = candidates.find(explains)
     assert.ok(
@@ -192,6 +223,7 @@ async function run(actions: readonly Action[], seed: number, durability: 'fsync'
     else if (kind === 'conflict') model.append(group, size, 5)
     else if (kind === 'cut') model.cut(group, size)
     else if (kind === 'vote') model.vote(group, size)
+    else if (kind === 'configure') model.configure(group, size)
     else if (kind === 'drain') await model.log.drained()
     else if (kind === 'flush') {
       model.log.flush()

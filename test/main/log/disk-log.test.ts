@@ -7,7 +7,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import test from 'node:test'
-import { segmentName } from '../../../src/codec/log-format.ts'
+import { segmentName } from '../../../src/codec/segment-header.ts'
 import { DiskLog } from '../../../src/main/log/disk-log.ts'
 import { FakeDisk } from './fake-disk.ts'
 import { appendMany, bytesOf, openLog, replayed } from './log-driver.ts'
@@ -33,6 +33,7 @@ test('entries, hard state and cuts of several groups are there after a reopen', 
       lastTerm: 2,
       cutIndex: 1,
       cutTerm: 1,
+      configuration: undefined,
     },
     {
       group: 2,
@@ -43,6 +44,7 @@ test('entries, hard state and cuts of several groups are there after a reopen', 
       lastTerm: 1,
       cutIndex: 0,
       cutTerm: 0,
+      configuration: undefined,
     },
   ])
   await again.close()

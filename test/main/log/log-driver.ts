@@ -15,6 +15,11 @@ export function openLog(files: FakeDisk, options: Partial<DiskLogOptions> = {}):
   })
 }
 
+/** The fake disk does one thing a turn. */
+export function nextTurn(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve))
+}
+
 export function bytesOf(text: string): Uint8Array {
   return new TextEncoder().encode(text)
 }

@@ -6,7 +6,7 @@
  */
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { segmentName } from '../../../src/codec/log-format.ts'
+import { segmentName } from '../../../src/codec/segment-header.ts'
 import { FakeDisk } from './fake-disk.ts'
 import { appendMany, bytesOf, openLog, replayed } from './log-driver.ts'
 
