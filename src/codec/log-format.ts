@@ -14,7 +14,7 @@ export const LOG_RECORD_HEADER_BYTES = 40
 export const LOG_PAYLOAD_BYTES_MAX = 33554432
 export const LOG_ALIGNMENT_BYTES = 8
 /** Bytes of a group's configuration; and none has no bytes. */
-export const LOG_CONFIGURATION_BYTES_MAX = 65536
+export const LOG_CONFIGURATION_BYTES_MAX = 8388608
 
 export const LOG_SEGMENT_HEADER = 1
 export const LOG_ENTRY = 2

@@ -23,9 +23,9 @@ import { Snapshot } from '../shared/snapshot.ts'
 import { Version } from '../shared/version.ts'
 import { Acknowledgements } from './acknowledgements.ts'
 import { type Call, newCall } from './calls.ts'
-import { Progress } from './progress.ts'
 import { DomainMemtables, type FrozenMemtable, type NewMemtable } from './domain-memtables.ts'
 import { LocalReads } from './local-reads.ts'
+import { Progress } from './progress.ts'
 import { Queue } from './queue.ts'
 import { ENTRY_KIND, type ReplicatedLog } from './replication/replicated-log.ts'
 import { type LiveSnapshot, SnapshotRegistry } from './snapshot-registry.ts'
@@ -203,7 +203,6 @@ export class DomainHandle {
     if (this.#failure !== undefined) throw this.#failure
   }
 
-
   #send<T>(
     kind: number,
     isWrite: boolean,
@@ -225,7 +224,10 @@ export class DomainHandle {
 
   #admitWrite(): void {
     if (this.#leadership === 0) {
-      throw new MetastoreError('UNAVAILABLE', `metastore partition ${this.number} has no leader here`)
+      throw new MetastoreError(
+        'UNAVAILABLE',
+        `metastore partition ${this.number} has no leader here`,
+      )
     }
     const { unacknowledgedBytes } = this.#acknowledgements
     if (unacknowledgedBytes >= UNACKNOWLEDGED_BYTES_MAX) {

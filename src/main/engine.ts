@@ -17,11 +17,13 @@ import { DomainMemtables } from './domain-memtables.ts'
 import { IoPool } from './io-pool.ts'
 import { DiskLog } from './log/disk-log.ts'
 import type { CheckedOptions } from './options.ts'
+import { EMPTY_CONF_STATE } from './raft/configuration.ts'
 import { DataDir } from './recovery/data-dir.ts'
 import { openCluster } from './recovery/open-cluster.ts'
-import { RecoveredIndexes, recoverDomains } from './recovery/replay.ts'
-import type { ReplicatedLog } from './replication/replicated-log.ts'
-import { SoloLog } from './replication/solo-log.ts'
+import { isOnlyVoter, recoverGroups } from './recovery/recover-groups.ts'
+import { GroupLog } from './replication/group-log.ts'
+import { RaftNode } from './replication/raft-node.ts'
+import { Replica } from './replication/replica.ts'
 import { partitionStatus, SOLO_NODE_ID, storageStatus } from './status.ts'
 import { CachedBlocks } from './storage/cached-blocks.ts'
 import { Storage } from './storage/storage.ts'
@@ -39,6 +41,10 @@ const CLOSE_GRACE_MS = 2_000
 const POLLED_TURNS = 64
 /** Memtables of a domain at the start: the active one, and one to rotate to. */
 const FIRST_MEMTABLES = 2
+const TICK_MS = 100
+const ELECTION_TICKS = 10
+/** How long a deposed leader waits to hear what became of its writes. */
+const ABANDON_MS = 2_000
 
 export class Engine {
   readonly options: CheckedOptions
@@ -53,13 +59,13 @@ export class Engine {
   readonly #control: Control
   readonly #doorbell: Doorbell
   readonly #reader = new ByteReader(new Uint8Array(0), 'response')
-  /** In recovery: what is in the log already. */
-  #recovered: RecoveredIndexes[] | undefined
   #disk: DiskLog | undefined
-  #log: ReplicatedLog | undefined
+  #node: RaftNode | undefined
+  #replicas: Replica[] = []
   #storage: Storage | undefined
   #failure: MetastoreError | undefined
   #closing: Promise<void> | undefined
+  #leadingWaiters: (() => void)[] = []
   #isPumping = true
   #idleTurns = 0
 
@@ -153,7 +159,7 @@ export class Engine {
   }
 
   async #recover(): Promise<void> {
-    const { options, domains } = this
+    const { options } = this
     const { logger } = options
     const startedAt = performance.now()
     this.#disk = await DiskLog.open({
@@ -164,16 +170,49 @@ export class Engine {
     })
     this.#pump()
     await this.#tables.cache.load()
-    const recovered = domains.map(() => new RecoveredIndexes())
-    this.#recovered = recovered
-    const appliedBytes = await recoverDomains(this.#disk, domains, recovered)
-    this.#recovered = undefined
-    const log = this.#takeOver(this.#disk)
-    // The new term names what is put into the bucket from now on: it must not come a second time.
-    await this.#disk.drained()
+    await this.#startGroups(this.#disk)
+    const tookMs = Math.round(performance.now() - startedAt)
+    logger.info({ clusterId: this.cluster.clusterId, tookMs }, 'recovered')
+  }
+
+  async #startGroups(disk: DiskLog): Promise<void> {
+    const { options, domains } = this
+    const nodeId = SOLO_NODE_ID
+    const groups = await recoverGroups(disk, nodeId, domains.length, () => ({
+      ...EMPTY_CONF_STATE,
+      voters: [nodeId],
+    }))
+    const logs = groups.map((start, group) => new GroupLog(disk, group, start))
+    this.#replicas = domains.map((domain, group) => {
+      const replica = new Replica(
+        {
+          domain,
+          log: logs[group],
+          patienceMs: ABANDON_MS,
+          onLeading: isLeading => this.#onLeading(domain, isLeading),
+          onCovered: index => this.#node?.cut(group, index),
+          onCaughtUp: () => this.#node?.resume(group),
+          onFailure: error => this.#fail(asUnavailable(error)),
+        },
+        groups[group].manifest,
+      )
+      domain.onLost = () => replica.onRefused()
+      return replica
+    })
+    const node = new RaftNode({
+      ...{ nodeId, disk, logs, owners: this.#replicas },
+      ...{ tickMs: TICK_MS, electionTicks: ELECTION_TICKS, leaseMs: 0 },
+      random: below => Math.floor(Math.random() * below),
+      now: () => performance.now(),
+      send: () => {},
+      flush: () => {},
+      onFailure: error => this.#fail(asUnavailable(error)),
+    })
+    this.#node = node
+    for (const domain of domains) domain.log = node
     this.#storage = new Storage({
       domains,
-      log,
+      log: node,
       io: this.#io,
       tables: this.#tables,
       options,
@@ -181,18 +220,25 @@ export class Engine {
       now: Date.now,
       random: Math.random,
     })
-    const tookMs = Math.round(performance.now() - startedAt)
-    logger.info({ clusterId: this.cluster.clusterId, appliedBytes, tookMs }, 'recovered')
+    const alone = groups.flatMap(({ configuration }, group) =>
+      isOnlyVoter(configuration, nodeId) ? [group] : [],
+    )
+    node.start(alone)
+    await Promise.all(alone.map(group => this.#leads(group)))
   }
 
-  /** From here on, what the log commits is what counts. */
-  #takeOver(disk: DiskLog): ReplicatedLog {
-    const { domains } = this
-    const lastIndex = new Map(disk.groups().map(state => [state.group, state.lastIndex]))
-    const log = new SoloLog(disk, domains.length, (group, index) => domains[group].onCommit(index))
-    this.#log = log
-    for (const domain of domains) domain.begin(log, lastIndex.get(domain.number) ?? 0)
-    return log
+  #onLeading(domain: DomainHandle, isLeading: boolean): void {
+    if (isLeading) void this.#storage?.begin(domain)
+    else this.#storage?.end(domain.number)
+    for (const wake of this.#leadingWaiters.splice(0)) wake()
+  }
+
+  /** Resolves when this node leads the domain. */
+  async #leads(domain: number): Promise<void> {
+    while (!this.#replicas[domain].isLeading) {
+      if (this.#failure !== undefined) throw this.#failure
+      await new Promise<void>(resolve => this.#leadingWaiters.push(resolve))
+    }
   }
 
   /** @throws CLOSED after close(), UNAVAILABLE after a failure that this node does not survive */
@@ -212,7 +258,7 @@ export class Engine {
     try {
       for (const link of this.#links) drained += link.drain(this.#onResponse)
       // One write and one sync for all that this turn has proposed.
-      if (drained > 0) this.#log?.flush()
+      if (drained > 0) this.#node?.flush()
     } catch (error) {
       this.#fail(asUnavailable(error))
     }
@@ -263,12 +309,7 @@ export class Engine {
   }
 
   #onFrozen(domain: DomainHandle, reader: ByteReader): void {
-    const indexes = this.#recovered?.[domain.number]
-    domain.frozeMemtable(
-      reader.varint(),
-      reader.varint(),
-      indexes === undefined ? undefined : sequence => indexes.indexOf(sequence),
-    )
+    domain.frozeMemtable(reader.varint(), reader.varint())
   }
 
   /** This node cannot go on; what is on disk is whole, and opening it again recovers it. */
@@ -280,6 +321,7 @@ export class Engine {
 
   #end(error: MetastoreError): void {
     this.#failure ??= error
+    for (const wake of this.#leadingWaiters.splice(0)) wake()
     for (const domain of this.domains) domain.fail(error)
     for (const link of this.#links) link.calls.failAll(error)
   }
@@ -287,17 +329,26 @@ export class Engine {
   // -------------------------------------------------------------- administration
 
   async flush(partition: number | undefined): Promise<void> {
-    await this.#storage?.flush(partition)
+    await Promise.all(this.#chosen(partition).map(domain => this.#storage?.flush(domain)))
   }
 
   async compact(partition: number | undefined): Promise<void> {
-    await this.#storage?.compact(partition)
+    await Promise.all(this.#chosen(partition).map(domain => this.#storage?.compact(domain)))
+  }
+
+  #chosen(partition: number | undefined): number[] {
+    return partition === undefined ? this.domains.map(({ number }) => number) : [partition]
   }
 
   async collectGarbage(isDryRun: boolean): Promise<GarbageReport> {
-    const found = await this.#storage?.collectGarbage(isDryRun)
-    const { tables = 0, manifests = 0, sizeBytes: bytes = 0 } = found ?? {}
-    return { objects: 0, tables, manifests, tails: 0, uploads: 0, bytes, unknownObjects: [] }
+    const sum = { tables: 0, manifests: 0, bytes: 0 }
+    for (const domain of this.#chosen(undefined)) {
+      const found = await this.#storage?.collectGarbage(domain, isDryRun)
+      sum.tables += found?.tables ?? 0
+      sum.manifests += found?.manifests ?? 0
+      sum.bytes += found?.sizeBytes ?? 0
+    }
+    return { objects: 0, tails: 0, uploads: 0, unknownObjects: [], ...sum }
   }
 
   status(): MetastoreStatus {
@@ -308,7 +359,7 @@ export class Engine {
       nodeId: SOLO_NODE_ID,
       recoveryPointMs: Math.max(0, ...ages),
       partitions: this.domains.map(domain =>
-        partitionStatus(domain, this.#log, this.#links.indexOf(domain.link)),
+        partitionStatus(domain, this.#node, this.#links.indexOf(domain.link)),
       ),
       storage: storageStatus(this.domains, this.#tables, this.#blocks, this.#storage),
     }
@@ -347,7 +398,8 @@ export class Engine {
     this.#isPumping = false
     this.#doorbell.ring()
     this.#end(new MetastoreError('CLOSED', 'the metastore is closed'))
-    await step(() => (this.#log ?? this.#disk)?.close())
+    for (const replica of this.#replicas) replica.close()
+    await step(() => (this.#node ?? this.#disk)?.close())
     await step(() => this.#dataDir.close())
     if (failures.length > 0) throw failures[0]
   }

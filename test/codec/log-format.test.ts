@@ -73,7 +73,7 @@ test('a configuration has its golden bytes', () => {
   assert.deepEqual([record.type, record.index], [LOG_CONFIGURATION, 12])
 })
 
-test('a configuration of no bytes or more than 64 KiB is not valid, nor is an unknown type', () => {
+test('a configuration of no bytes or more than the limit is not valid, nor is an unknown type', () => {
   const record = emptyLogRecord()
   const decodes = (type: number, payloadBytes: number): boolean => {
     const bytes = encoded(type, 0, 1, new Uint8Array(payloadBytes))

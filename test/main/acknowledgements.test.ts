@@ -7,7 +7,7 @@ import test from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MetastoreError } from '../../src/codec/errors.ts'
 import { Acknowledgements } from '../../src/main/acknowledgements.ts'
-import type { Call } from '../../src/main/calls.ts'
+import { type Call, newCall } from '../../src/main/calls.ts'
 import { L0_STOP_TABLES, WriteThrottle } from '../../src/main/storage/write-throttle.ts'
 
 class Fixture {
@@ -17,13 +17,12 @@ class Fixture {
 
   call(name: string, isWrite: boolean): Call {
     if (isWrite) this.answers.writesUnderWay++
-    return {
-      resolve: value => this.released.push(`${name}: ${value}`),
-      reject: error => this.released.push(`${name}: ${(error as MetastoreError).code}`),
-      decode: () => undefined,
-      requestBytes: 0,
+    return newCall(
+      value => this.released.push(`${name}: ${value}`),
+      error => this.released.push(`${name}: ${(error as MetastoreError).code}`),
+      () => undefined,
       isWrite,
-    }
+    )
   }
 }
 

@@ -6,10 +6,15 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { MetastoreError } from '../../src/codec/errors.ts'
-import { type Call, Calls, unanswered } from '../../src/main/calls.ts'
+import { type Call, Calls, newCall, unanswered } from '../../src/main/calls.ts'
 
 function call(isWrite = false, reject: (error: Error) => void = () => {}): Call {
-  return { resolve: () => {}, reject, decode: () => undefined, requestBytes: 1, isWrite }
+  return newCall(
+    () => {},
+    reject,
+    () => undefined,
+    isWrite,
+  )
 }
 
 const closed = new MetastoreError('CLOSED', 'over')
@@ -81,7 +86,8 @@ describe('calls', () => {
     assert.equal(errors[1].cause, closed)
     calls.failAll(closed)
     assert.equal(errors.length, 2)
-    assert.equal(calls.take(calls.add(call())).requestBytes, 1)
+    const next = call()
+    assert.equal(calls.take(calls.add(next)), next)
   })
 
   test('an unanswered write says that it may have been applied', () => {

@@ -193,12 +193,7 @@ export class GroupLog implements LogStorage {
     }
   }
 
-  #writeBase(
-    index: number,
-    configuration: ConfState,
-    commit: number,
-    manifest: Uint8Array,
-  ): void {
+  #writeBase(index: number, configuration: ConfState, commit: number, manifest: Uint8Array): void {
     const base = { commit, configuration: encodeConfState(configuration), manifest }
     this.#disk.setConfiguration(this.#group, index, encodeGroupBase(base))
   }
@@ -212,4 +207,3 @@ export class GroupLog implements LogStorage {
     return found
   }
 }
-

@@ -16,17 +16,19 @@ import type { DiskLog } from '../log/disk-log.ts'
 import { Queue } from '../queue.ts'
 import { CONFIG_KIND, type Entry, type Proposal, type Snapshot } from '../raft/entry.ts'
 import type { Message } from '../raft/message.ts'
+import type { Role } from '../raft/raft.ts'
 import { RaftGroup, type RaftStatus } from '../raft/raft-group.ts'
 import type { AppendWork, ApplyWork } from '../raft/ready.ts'
-import type { Role } from '../raft/raft.ts'
 import type { GroupLog } from './group-log.ts'
-import type { ReplicatedLog } from './replicated-log.ts'
 import { GroupReads } from './group-reads.ts'
+import type { ReplicatedLog } from './replicated-log.ts'
 
 /** Whom a group's committed entries and changes of role concern. All calls are synchronous. */
 export interface GroupOwner {
   /** In order and without a gap; the owner may keep them. */
   onCommitted(entries: readonly Entry[]): void
+  /** Whether committed entries wait: until resume() no more are handed out than are allowed. */
+  readonly isBehind: boolean
   /** The group's entries from `index` on are replaced by others. */
   onTruncated(index: number): void
   /** A snapshot replaces the log and the state. */
@@ -62,6 +64,8 @@ interface Member {
   readonly owner: GroupOwner
   readonly reads: GroupReads
   proposals: Proposal[]
+  /** Reports of applied work, until the owner has caught up. */
+  held: Message[]
   isDirty: boolean
   /** The newest configuration that was applied; ids of its voters, those of both halves. */
   appliedIndex: number
@@ -97,7 +101,7 @@ export class RaftNode implements ReplicatedLog {
       const owner = owners[group]
       return {
         ...{ group, core, log, owner, reads },
-        ...{ proposals: [], isDirty: false, appliedIndex: applied },
+        ...{ proposals: [], held: [], isDirty: false, appliedIndex: applied },
       }
     })
     options.disk.onDurable = ticket => this.#onDurable(ticket)
@@ -188,6 +192,14 @@ export class RaftNode implements ReplicatedLog {
 
   #isTurnPlanned = false
 
+  /** The group's owner is not behind any more. */
+  resume(group: number): void {
+    const member = this.#members[group]
+    for (const response of member.held.splice(0)) member.core.step(response)
+    this.#touch(member)
+    this.turn()
+  }
+
   // -------------------------------------------------------------- turns
 
   #touch(member: Member): void {
@@ -240,8 +252,10 @@ export class RaftNode implements ReplicatedLog {
 
   #append(member: Member, work: AppendWork): void {
     const { entries, snapshot } = work
-    if (snapshot !== undefined) member.owner.onSnapshot(snapshot)
-    else if (entries.length > 0 && entries[0].index <= member.log.lastIndex()) {
+    if (snapshot !== undefined) {
+      member.appliedIndex = Math.max(member.appliedIndex, snapshot.index)
+      member.owner.onSnapshot(snapshot)
+    } else if (entries.length > 0 && entries[0].index <= member.log.lastIndex()) {
       member.owner.onTruncated(entries[0].index)
     }
     const ticket = member.log.append(work)
@@ -280,7 +294,9 @@ export class RaftNode implements ReplicatedLog {
     }
     member.appliedIndex = entries[entries.length - 1].index
     owner.onCommitted(entries)
-    core.step(response)
+    // One that is behind gets no more than the core's limit of what is being applied.
+    if (owner.isBehind) member.held.push(response)
+    else core.step(response)
   }
 
   // -------------------------------------------------------------- what is asked of it
@@ -329,4 +345,3 @@ export class RaftNode implements ReplicatedLog {
     await this.#options.disk.close()
   }
 }
-

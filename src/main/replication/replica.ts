@@ -170,7 +170,9 @@ export class Replica implements GroupOwner {
   #stopLeading(): void {
     if (!this.#isLeading) return
     this.#isLeading = false
-    this.#domain.stopLeading(unavailable('this node does not lead the metastore partition any more'))
+    this.#domain.stopLeading(
+      unavailable('this node does not lead the metastore partition any more'),
+    )
     this.#options.onLeading(false)
     // The next leader may still commit what is on its way, or not be heard of for long.
     this.#abandoning = setTimeout(() => {

@@ -2,7 +2,7 @@
  * A domain's way to the bucket while this node leads it: its manifest edits, flushes and
  * compactions. Begins with what the leader before has left undone.
  */
-import { MetastoreError } from '../../codec/errors.ts'
+import type { MetastoreError } from '../../codec/errors.ts'
 import type { DomainHandle } from '../domain-handle.ts'
 import { Compactor, type CompactorOptions } from './compactor.ts'
 import { Flusher, type FlusherOptions } from './flusher.ts'

@@ -43,7 +43,8 @@ class Fixture {
   constructor() {
     const { log } = this
     this.schedule = new FlushSchedule({
-      candidates: this.candidates,
+      candidateOf: domain => this.candidates[domain],
+      domains: this.candidates.length,
       log: {
         get sizeBytes() {
           return log.sizeBytes
