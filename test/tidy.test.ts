@@ -23,14 +23,8 @@ const THREAD_ENTRIES: readonly string[] = [
   'src/workers/io-worker.ts',
 ]
 const COLUMNS_MAX = 100
-/** The core of Raft and what members say to each other, which so far tests drive alone. */
-const CORE_ENTRIES: readonly string[] = [
-  'src/main/raft/raft-group.ts',
-  'src/codec/handshake-format.ts',
-  'src/codec/raft-batch-reader.ts',
-  'src/codec/raft-batch-writer.ts',
-  'src/codec/request-format.ts',
-]
+/** The core of Raft and the transport between members, which so far tests drive alone. */
+const CORE_ENTRIES: readonly string[] = ['src/main/raft/raft-group.ts', 'src/main/net/transport.ts']
 /** Functions of their arguments: clock, random and disk come in from outside. */
 const PURE = /^src\/(codec\/|shared\/(reads|writes)\/|workers\/domain\/|main\/raft\/)/
 const IMPURE: readonly string[] = [

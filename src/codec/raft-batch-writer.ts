@@ -53,6 +53,10 @@ export class RaftBatchWriter {
     this.#writer = startFrame(FRAME_RAFT, capacityBytes)
   }
 
+  get isEmpty(): boolean {
+    return this.#messageCount === 0
+  }
+
   /** Of the frame so far. */
   get bytes(): number {
     return this.#writer.length

@@ -31,7 +31,7 @@ const MESSAGE_CHARACTERS_MAX = 4096
 const ROOM_BYTES = 24
 
 /** Why a connection is closed. On the wire; the positions never change. */
-export const CLOSE_REASONS = ['shutdown', 'malformed', 'replaced', 'silent', 'backlog'] as const
+export const CLOSE_REASONS = ['shutdown', 'malformed', 'replaced'] as const
 export type CloseReason = (typeof CLOSE_REASONS)[number]
 
 export interface RequestFrame {
