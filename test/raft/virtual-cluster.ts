@@ -48,6 +48,8 @@ export class VirtualCluster {
   readonly #applied: string[] = []
   readsAnswered = 0
   leaseReads = 0
+  /** What the network makes of a message: the message as it arrives. */
+  carry: (message: Message) => Message = message => message
 
   constructor(seed: number, size: number, settings: Partial<RaftSettings> = {}) {
     const source = new Random(seed)
@@ -173,7 +175,7 @@ export class VirtualCluster {
   }
 
   #step(sent: Message | undefined): void {
-    if (sent !== undefined) this.members.at(sent.to - 1)?.group.step(sent)
+    if (sent !== undefined) this.members.at(sent.to - 1)?.group.step(this.carry(sent))
   }
 
   #partition(): void {

@@ -1,0 +1,76 @@
+/** Requests that came over one connection and are not answered yet. */
+import { MetastoreError } from '../../codec/errors.ts'
+import { encodeResponse, type RequestFrame } from '../../codec/request-format.ts'
+import type { NetContext } from './context.ts'
+import type { Outbox } from './outbox.ts'
+
+const RETRY_AFTER_MS = 50
+
+export interface IncomingRequest {
+  /** The member that asks. */
+  readonly peer: number
+  /** The caller's, 0 to 255. */
+  readonly kind: number
+  /** Shared with what else came in; may be kept, and nobody may write to it. */
+  readonly payload: Uint8Array
+  /** How long the other side waits, from when it sent this. */
+  readonly timeoutMs: number
+  /**
+   * Answers it, once; further calls, and those after the connection has ended, do nothing. The
+   * bytes must not change any more. Errors come out at the other side with code, message, details.
+   * @throws INVALID_REQUEST when the answer does not fit into a frame; it can be answered again
+   */
+  respond(answer: Uint8Array | MetastoreError): void
+}
+
+export class IncomingRequests {
+  readonly #peer: number
+  readonly #context: NetContext
+  readonly #outbox: Outbox
+  #count = 0
+  #bytes = 0
+  #isEnded = false
+
+  constructor(peer: number, context: NetContext, outbox: Outbox) {
+    this.#peer = peer
+    this.#context = context
+    this.#outbox = outbox
+  }
+
+  /** Hands it over, or answers OVERLOADED when there are too many. */
+  receive({ id, kind, timeoutMs, payload }: RequestFrame): void {
+    if (!this.#hasRoom(payload.length)) {
+      const answer = new MetastoreError('OVERLOADED', 'too many requests are not answered', {
+        details: { retryAfterMs: RETRY_AFTER_MS },
+      })
+      this.#outbox.addFrame(encodeResponse({ id, answer }))
+      return
+    }
+    this.#count++
+    this.#bytes += payload.length
+    let isAnswered = false
+    const respond = (answer: Uint8Array | MetastoreError): void => {
+      if (isAnswered || this.#isEnded) return
+      const frame = encodeResponse({ id, answer })
+      isAnswered = true
+      this.#count--
+      this.#bytes -= payload.length
+      this.#outbox.addFrame(frame)
+    }
+    this.#context.handlers.onRequest({ peer: this.#peer, kind, payload, timeoutMs, respond })
+  }
+
+  /** Nobody waits for the answers any more. */
+  end(): void {
+    this.#isEnded = true
+  }
+
+  #hasRoom(payloadBytes: number): boolean {
+    const { requestsMax, requestBytesMax, backlogBytesMax } = this.#context.limits
+    return (
+      this.#count < requestsMax &&
+      (this.#count === 0 || this.#bytes + payloadBytes <= requestBytesMax) &&
+      this.#outbox.backlogBytes < backlogBytesMax
+    )
+  }
+}
