@@ -85,6 +85,7 @@ export class DomainHandle {
   #lives = 0
   /** While the worker begins anew: reads wait. */
   #rebuilding: Promise<void> | undefined
+  #isPaused = false
   #endRebuilding: () => void = () => {}
   /** Of batches that the worker was given, in order: where they are in the log. */
   readonly #given = new Queue<Proposal>()
@@ -162,6 +163,17 @@ export class DomainHandle {
     }
   }
 
+  /** A read of another node, as it was encoded there. @returns the answer, encoded */
+  async readEncoded(read: Uint8Array): Promise<Uint8Array> {
+    if (this.#rebuilding !== undefined) await this.#rebuilding
+    return await this.#send(
+      REQUEST.read,
+      false,
+      out => out.varint(0).raw(read),
+      reader => reader.raw(reader.remaining).slice(),
+    )
+  }
+
   /**
    * Answers on this thread, from memory or the local cache. Sees every write that was acknowledged
    * before, and of those under way none.
@@ -223,7 +235,7 @@ export class DomainHandle {
   }
 
   #admitWrite(): void {
-    if (this.#leadership === 0) {
+    if (this.#leadership === 0 || this.#isPaused) {
       throw new MetastoreError(
         'UNAVAILABLE',
         `metastore partition ${this.number} has no leader here`,
@@ -386,6 +398,15 @@ export class DomainHandle {
 
   // -------------------------------------------------------------- leading
 
+  /** Writes are refused, as if nobody led the domain, until it was handed over or not. */
+  pauseWrites(): void {
+    this.#isPaused = true
+  }
+
+  resumeWrites(): void {
+    this.#isPaused = false
+  }
+
   get isLeading(): boolean {
     return this.#leadership !== 0
   }
@@ -513,7 +534,8 @@ export class DomainHandle {
 
   /** Whether every call was answered. */
   get isIdle(): boolean {
-    return this.#acknowledgements.isEmpty && this.#proposals.length === 0
+    const { isEmpty, writesUnderWay } = this.#acknowledgements
+    return isEmpty && writesUnderWay === 0 && this.#proposals.length === 0
   }
 }
 

@@ -5,26 +5,33 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ByteReader } from '../codec/bytes.ts'
 import type { ClusterFile } from '../codec/cluster-file.ts'
-import { MetastoreError } from '../codec/errors.ts'
+import { invalidRequest, MetastoreError } from '../codec/errors.ts'
 import type { GarbageReport, MetastoreStatus } from '../shared/api.ts'
 import { Control } from '../shared/control.ts'
 import type { Doorbell } from '../shared/doorbell.ts'
+import type { CollectedTables } from '../shared/io-tasks.ts'
 import { getError, type MemtableMessage, RESPONSE } from '../shared/messages.ts'
 import { BlockCache, BlockCacheReader } from '../shared/tables/block-cache.ts'
 import { TableFiles } from '../shared/tables/table-files.ts'
+import type { CheckedCluster } from './cluster/cluster-options.ts'
+import type { AdminOperation } from './cluster/member-requests.ts'
+import { Members } from './cluster/members.ts'
+import { initialConfiguration } from './cluster/placement.ts'
+import { RoutedDomain } from './cluster/routed-domain.ts'
 import { DomainHandle } from './domain-handle.ts'
 import { DomainMemtables } from './domain-memtables.ts'
 import { IoPool } from './io-pool.ts'
 import { DiskLog } from './log/disk-log.ts'
+import { Transport } from './net/transport.ts'
 import type { CheckedOptions } from './options.ts'
-import { EMPTY_CONF_STATE } from './raft/configuration.ts'
+import { type ConfState, EMPTY_CONF_STATE, isOnlyVoter } from './raft/configuration.ts'
 import { DataDir } from './recovery/data-dir.ts'
 import { openCluster } from './recovery/open-cluster.ts'
-import { isOnlyVoter, recoverGroups } from './recovery/recover-groups.ts'
+import { recoverGroups } from './recovery/recover-groups.ts'
 import { GroupLog } from './replication/group-log.ts'
 import { RaftNode } from './replication/raft-node.ts'
-import { Replica } from './replication/replica.ts'
-import { partitionStatus, SOLO_NODE_ID, storageStatus } from './status.ts'
+import { Replica, type ReplicaOptions } from './replication/replica.ts'
+import { partitionStatus, storageStatus } from './status.ts'
 import { CachedBlocks } from './storage/cached-blocks.ts'
 import { Storage } from './storage/storage.ts'
 import { TableStore } from './storage/table-store.ts'
@@ -41,15 +48,16 @@ const CLOSE_GRACE_MS = 2_000
 const POLLED_TURNS = 64
 /** Memtables of a domain at the start: the active one, and one to rotate to. */
 const FIRST_MEMTABLES = 2
-const TICK_MS = 100
-const ELECTION_TICKS = 10
-/** How long a deposed leader waits to hear what became of its writes. */
-const ABANDON_MS = 2_000
+/** The node's id in a cluster of one. */
+const SOLO_NODE_ID = 1
 
 export class Engine {
   readonly options: CheckedOptions
   readonly cluster: ClusterFile
   readonly domains: DomainHandle[] = []
+  /** The same, wherever they are led. */
+  readonly routed: RoutedDomain[] = []
+  readonly nodeId: number
   readonly #dataDir: DataDir
   readonly #io: IoPool
   readonly #tables: TableStore
@@ -62,6 +70,8 @@ export class Engine {
   #disk: DiskLog | undefined
   #node: RaftNode | undefined
   #replicas: Replica[] = []
+  #transport: Transport | undefined
+  #members: Members | undefined
   #storage: Storage | undefined
   #failure: MetastoreError | undefined
   #closing: Promise<void> | undefined
@@ -72,6 +82,7 @@ export class Engine {
   private constructor(options: CheckedOptions, cluster: ClusterFile, dataDir: DataDir, io: IoPool) {
     this.options = options
     this.cluster = cluster
+    this.nodeId = options.cluster?.nodeId ?? SOLO_NODE_ID
     this.#dataDir = dataDir
     this.#io = io
     this.#tables = new TableStore({
@@ -177,35 +188,25 @@ export class Engine {
 
   async #startGroups(disk: DiskLog): Promise<void> {
     const { options, domains } = this
-    const nodeId = SOLO_NODE_ID
-    const groups = await recoverGroups(disk, nodeId, domains.length, () => ({
-      ...EMPTY_CONF_STATE,
-      voters: [nodeId],
-    }))
+    const { cluster } = options
+    const groups = await recoverGroups(disk, this.nodeId, domains.length, await this.#initial())
     const logs = groups.map((start, group) => new GroupLog(disk, group, start))
     this.#replicas = domains.map((domain, group) => {
-      const replica = new Replica(
-        {
-          domain,
-          log: logs[group],
-          patienceMs: ABANDON_MS,
-          onLeading: isLeading => this.#onLeading(domain, isLeading),
-          onCovered: index => this.#node?.cut(group, index),
-          onCaughtUp: () => this.#node?.resume(group),
-          onFailure: error => this.#fail(asUnavailable(error)),
-        },
-        groups[group].manifest,
-      )
+      const { manifest } = groups[group]
+      const replica = new Replica(this.#replicaOptions(domain, logs[group]), manifest)
       domain.onLost = () => replica.onRefused()
       return replica
     })
+    const transport = cluster === undefined ? undefined : await this.#listen(cluster)
+    const { electionTimeoutMs = 1000, heartbeatIntervalMs = 100 } = cluster ?? {}
     const node = new RaftNode({
-      ...{ nodeId, disk, logs, owners: this.#replicas },
-      ...{ tickMs: TICK_MS, electionTicks: ELECTION_TICKS, leaseMs: 0 },
+      ...{ nodeId: this.nodeId, disk, logs, owners: this.#replicas },
+      tickMs: heartbeatIntervalMs,
+      electionTicks: Math.ceil(electionTimeoutMs / heartbeatIntervalMs),
+      leaseMs: 0,
       random: below => Math.floor(Math.random() * below),
       now: () => performance.now(),
-      send: () => {},
-      flush: () => {},
+      send: (group, message) => transport?.send(group, message),
       onFailure: error => this.#fail(asUnavailable(error)),
     })
     this.#node = node
@@ -220,11 +221,71 @@ export class Engine {
       now: Date.now,
       random: Math.random,
     })
+    if (cluster !== undefined && transport !== undefined) this.#join(cluster, transport, node)
+    for (const domain of domains) this.routed.push(new RoutedDomain(domain, this.#members))
     const alone = groups.flatMap(({ configuration }, group) =>
-      isOnlyVoter(configuration, nodeId) ? [group] : [],
+      isOnlyVoter(configuration, this.nodeId) ? [group] : [],
     )
     node.start(alone)
-    await Promise.all(alone.map(group => this.#leads(group)))
+    await Promise.all([
+      ...alone.map(group => this.#leads(group)),
+      ...groups.map(({ commit }, group) => domains[group].progress.reached(commit)),
+    ])
+  }
+
+  /** The configurations that groups begin with on this node. */
+  async #initial(): Promise<(group: number) => ConfState> {
+    const { cluster } = this.options
+    if (cluster === undefined) return () => ({ ...EMPTY_CONF_STATE, voters: [this.nodeId] })
+    if (!(await this.#dataDir.isFounder())) return () => EMPTY_CONF_STATE
+    const ids = cluster.members.map(({ nodeId }) => nodeId)
+    return group => initialConfiguration(group, ids, cluster.replicationFactor)
+  }
+
+  #replicaOptions(domain: DomainHandle, log: GroupLog): ReplicaOptions {
+    const group = domain.number
+    return {
+      ...{ domain, log },
+      patienceMs: 2 * (this.options.cluster?.electionTimeoutMs ?? 1000),
+      onLeading: isLeading => this.#onLeading(domain, isLeading),
+      onCovered: index => this.#node?.cut(group, index),
+      onCaughtUp: () => this.#node?.resume(group),
+      onFailure: error => this.#fail(asUnavailable(error)),
+    }
+  }
+
+  #listen({ nodeId, listen, tls, secret }: CheckedCluster): Promise<Transport> {
+    const { clusterId } = this.cluster
+    const { logger } = this.options
+    return Transport.listen(
+      { clusterId, nodeId, listen, tls, secret, logger },
+      {
+        onMessages: (_, messages) => {
+          for (const { group, message } of messages) this.#node?.receive(group, message)
+          this.#node?.turn()
+        },
+        onRequest: request => {
+          if (this.#members === undefined) {
+            request.respond(new MetastoreError('UNAVAILABLE', 'this node is not open yet'))
+          } else this.#members.answer(request)
+        },
+        onLink: (peer, isUp) => {
+          if (!isUp) this.#node?.unreachable(peer)
+        },
+      },
+    )
+  }
+
+  #join(cluster: CheckedCluster, transport: Transport, node: RaftNode): void {
+    this.#transport = transport
+    this.#members = new Members({
+      ...{ nodeId: this.nodeId, transport, node },
+      ...{ domains: this.domains, replicas: this.#replicas },
+      administer: (operation, domain, argument) => this.#administer(operation, domain, argument),
+    })
+    transport.setPeers(
+      new Map(cluster.members.map(({ nodeId, host, port }) => [nodeId, { host, port }])),
+    )
   }
 
   #onLeading(domain: DomainHandle, isLeading: boolean): void {
@@ -329,11 +390,38 @@ export class Engine {
   // -------------------------------------------------------------- administration
 
   async flush(partition: number | undefined): Promise<void> {
-    await Promise.all(this.#chosen(partition).map(domain => this.#storage?.flush(domain)))
+    await Promise.all(this.#chosen(partition).map(domain => this.#atLeader('flush', domain)))
   }
 
   async compact(partition: number | undefined): Promise<void> {
-    await Promise.all(this.#chosen(partition).map(domain => this.#storage?.compact(domain)))
+    await Promise.all(this.#chosen(partition).map(domain => this.#atLeader('compact', domain)))
+  }
+
+  async transferLeadership(partition: number, toNodeId: number): Promise<void> {
+    await this.#atLeader('transfer', partition, toNodeId)
+  }
+
+  /** Has an operation carried out by the node that leads the domain. */
+  async #atLeader(operation: AdminOperation, domain: number, argument = 0): Promise<unknown> {
+    const members = this.#members
+    if (members === undefined) return this.#administer(operation, domain, argument)
+    return await members.administer(operation, domain, argument)
+  }
+
+  /** Of a domain that this node leads. */
+  async #administer(operation: AdminOperation, domain: number, argument: number): Promise<unknown> {
+    switch (operation) {
+      case 'flush':
+        return await this.#storage?.flush(domain)
+      case 'compact':
+        return await this.#storage?.compact(domain)
+      case 'collectGarbage':
+        return await this.#storage?.collectGarbage(domain, false)
+      case 'countGarbage':
+        return await this.#storage?.collectGarbage(domain, true)
+      case 'transfer':
+        return await this.#transfer(domain, argument)
+    }
   }
 
   #chosen(partition: number | undefined): number[] {
@@ -343,12 +431,44 @@ export class Engine {
   async collectGarbage(isDryRun: boolean): Promise<GarbageReport> {
     const sum = { tables: 0, manifests: 0, bytes: 0 }
     for (const domain of this.#chosen(undefined)) {
-      const found = await this.#storage?.collectGarbage(domain, isDryRun)
-      sum.tables += found?.tables ?? 0
-      sum.manifests += found?.manifests ?? 0
-      sum.bytes += found?.sizeBytes ?? 0
+      const operation = isDryRun ? 'countGarbage' : 'collectGarbage'
+      const found = (await this.#atLeader(operation, domain)) as CollectedTables
+      sum.tables += found.tables
+      sum.manifests += found.manifests
+      sum.bytes += found.sizeBytes
     }
     return { objects: 0, tails: 0, uploads: 0, unknownObjects: [], ...sum }
+  }
+
+  /** Between two writes, so that none is refused on its way to the log. */
+  async #transfer(domain: number, target: number): Promise<void> {
+    const node = this.#node
+    if (node === undefined || node.leader(domain) === target) return
+    const { voters } = node.status(domain).configuration
+    if (!voters.includes(target)) {
+      throw invalidRequest(
+        `toNodeId is ${target}; the voters of metastore partition ${domain} are ${voters}`,
+      )
+    }
+    const handle = this.domains[domain]
+    const timeoutMs = 2 * (this.options.cluster?.electionTimeoutMs ?? 1000)
+    const deadline = performance.now() + timeoutMs
+    this.#storage?.end(domain)
+    handle.pauseWrites()
+    try {
+      while (!handle.isIdle && performance.now() < deadline) await sleep(1)
+      if (handle.isIdle) node.transferLeadership(domain, target)
+      while (node.isLeader(domain) && performance.now() < deadline) await sleep(5)
+    } finally {
+      handle.resumeWrites()
+      if (this.#replicas[domain].isLeading) void this.#storage?.begin(handle)
+    }
+    while (node.leader(domain) !== target && performance.now() < deadline) await sleep(5)
+    if (node.leader(domain) === target) return
+    throw new MetastoreError(
+      'UNAVAILABLE',
+      `node ${target} has not taken over metastore partition ${domain} within ${timeoutMs} ms`,
+    )
   }
 
   status(): MetastoreStatus {
@@ -356,7 +476,7 @@ export class Engine {
     const ages = this.domains.map(({ memtables }) => now - (memtables.unflushedSince ?? now))
     return {
       clusterId: this.cluster.clusterId,
-      nodeId: SOLO_NODE_ID,
+      nodeId: this.nodeId,
       recoveryPointMs: Math.max(0, ...ages),
       partitions: this.domains.map(domain =>
         partitionStatus(domain, this.#node, this.#links.indexOf(domain.link)),
@@ -385,6 +505,7 @@ export class Engine {
       }
     }
     for (const domain of this.domains) domain.endPacing()
+    this.#members?.close()
     await this.#answered(CLOSE_GRACE_MS)
     const storage = step(() => this.#storage?.close())
     // Its tasks end with the pool, whatever the bucket does.
@@ -399,6 +520,7 @@ export class Engine {
     this.#doorbell.ring()
     this.#end(new MetastoreError('CLOSED', 'the metastore is closed'))
     for (const replica of this.#replicas) replica.close()
+    await step(() => this.#transport?.close())
     await step(() => (this.#node ?? this.#disk)?.close())
     await step(() => this.#dataDir.close())
     if (failures.length > 0) throw failures[0]

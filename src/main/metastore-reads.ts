@@ -25,7 +25,12 @@ const CONSISTENCIES: readonly unknown[] = [undefined, 'linearizable', 'leader', 
 export interface ReadSource {
   /** By number. */
   readonly domains: readonly {
-    read<N extends ReadName>(name: N, args: ArgumentsOf<N>): Promise<ResultOf<N>>
+    read<N extends ReadName>(
+      name: N,
+      args: ArgumentsOf<N>,
+      sequence: undefined,
+      consistency: ReadOptions['consistency'],
+    ): Promise<ResultOf<N>>
   }[]
   /** @throws when no reads are answered any more */
   expectOpen(): void
@@ -154,7 +159,9 @@ export abstract class MetastoreReads {
   async listPartitions(topicId: TopicId): Promise<number[]> {
     const topic = this.router.topic(topicId, 'topicId')
     this.#source.expectOpen()
-    const lists = this.#source.domains.map(domain => domain.read('listPartitions', topic))
+    const lists = this.#source.domains.map(domain =>
+      domain.read('listPartitions', topic, undefined, undefined),
+    )
     return (await Promise.all(lists)).flat().sort((a, b) => a - b)
   }
 
@@ -204,7 +211,7 @@ export abstract class MetastoreReads {
     const { tp, domain } = this.router.route(topicPartition, 'topicPartition')
     checkConsistency(options)
     this.#source.expectOpen()
-    return this.#source.domains[domain].read(name, args(tp))
+    return this.#source.domains[domain].read(name, args(tp), undefined, options?.consistency)
   }
 
   /** One crossing a domain for all queries; results in the order of the queries. */
@@ -224,7 +231,8 @@ export abstract class MetastoreReads {
     const results: ResultOf<N>[number][] = new Array(queries.length)
     const reads = [...byDomain].map(async ([domain, places]) => {
       const args = places.map(place => queries[place].args) as ArgumentsOf<N>
-      const answers = await this.#source.domains[domain].read(name, args)
+      const from = this.#source.domains[domain]
+      const answers = await from.read(name, args, undefined, options?.consistency)
       for (const [i, place] of places.entries()) results[place] = answers[i]
     })
     await Promise.all(reads)

@@ -25,7 +25,7 @@ import {
   type ReplaceObjectsPart,
 } from '../shared/writes/parts.ts'
 import { WRITE_KIND, type WriteKind } from '../shared/writes/write-kinds.ts'
-import type { DomainHandle } from './domain-handle.ts'
+import type { RoutedDomain } from './cluster/routed-domain.ts'
 import { overDomains } from './domain-outcomes.ts'
 import { Engine } from './engine.ts'
 import { checkConsistency, MetastoreReads } from './metastore-reads.ts'
@@ -47,7 +47,7 @@ export class Metastore extends MetastoreReads implements AsyncDisposable {
   readonly #engine: Engine
 
   private constructor(engine: Engine) {
-    super(engine)
+    super({ domains: engine.routed, expectOpen: () => engine.expectOpen() })
     this.#engine = engine
   }
 
@@ -246,11 +246,15 @@ export class Metastore extends MetastoreReads implements AsyncDisposable {
     decode: (reader: ByteReader) => T,
   ): Promise<T> {
     this.#engine.expectOpen()
-    return this.#engine.domains[domain].write(out => {
-      if (requestId === undefined) out.u8(0)
-      else out.u8(1).raw(requestId)
-      encode(out.u8(kind))
-    }, decode)
+    return this.#engine.routed[domain].write(
+      out => {
+        if (requestId === undefined) out.u8(0)
+        else out.u8(1).raw(requestId)
+        encode(out.u8(kind))
+      },
+      decode,
+      requestId !== undefined,
+    )
   }
 
   /** Each part to its domain, in parallel. Results are in the order of the parts. */
@@ -274,10 +278,10 @@ export class Metastore extends MetastoreReads implements AsyncDisposable {
 
   /** Rows of your own kind beside a partition's metadata. @throws INVALID_REQUEST for a bad kind */
   records(kind: string): RecordStore {
-    const domainOf = (topicPartition: TopicPartition): { domain: DomainHandle; tp: Uint8Array } => {
+    const domainOf = (topicPartition: TopicPartition): { domain: RoutedDomain; tp: Uint8Array } => {
       const { domain, tp } = this.router.route(topicPartition, 'topicPartition')
       this.#engine.expectOpen()
-      return { domain: this.#engine.domains[domain], tp: tp.subarray(0, TP_BYTES) }
+      return { domain: this.#engine.routed[domain], tp: tp.subarray(0, TP_BYTES) }
     }
     return new RecordStore(kind, domainOf, checkConsistency)
   }
@@ -314,6 +318,19 @@ export class Metastore extends MetastoreReads implements AsyncDisposable {
     }
     this.#engine.expectOpen()
     return this.#engine.collectGarbage(dryRun)
+  }
+
+  /**
+   * Hands a metastore partition over to another of its voters, between two writes; resolves when
+   * that one leads it.
+   * @throws INVALID_REQUEST for a node that is no voter of it; UNAVAILABLE when it did not succeed in
+   *   time, and nothing has changed
+   */
+  async transferLeadership(partition: number, toNodeId: number): Promise<void> {
+    checkNumber(partition, 'partition', this.partitionCount - 1)
+    checkNumber(toNodeId, 'toNodeId', 2 ** 31 - 1, 1)
+    this.#engine.expectOpen()
+    await this.#engine.transferLeadership(partition, toNodeId)
   }
 
   #checkPartition(options: { partition?: number }): number | undefined {

@@ -4,6 +4,11 @@ import { invalidRequest } from '../codec/errors.ts'
 import { isUuid } from '../codec/uuid.ts'
 import { MEMTABLE_BYTES_MIN } from '../shared/memtable.ts'
 import type { ObjectStore } from '../shared/object-store.ts'
+import {
+  type CheckedCluster,
+  type ClusterOptions,
+  checkCluster,
+} from './cluster/cluster-options.ts'
 
 /** The part of pino's interface that is used. */
 export interface Logger {
@@ -27,6 +32,8 @@ export interface MetastoreOptions {
   clusterId?: string
   /** Default silent. */
   logger?: Logger
+  /** Absent: a cluster of one. */
+  cluster?: ClusterOptions
   // ---------------------------------------------------------------- performance
   /** Partition worker threads. Default max(1, cores - 1), at most `partitions`. */
   workers?: number
@@ -67,6 +74,8 @@ export interface CheckedOptions {
   durability: 'fsync' | 'os'
   clusterId: string | undefined
   logger: Logger
+  /** Undefined: a cluster of one. */
+  cluster: CheckedCluster | undefined
   workers: number
   ioThreads: { min: number; max: number }
   flushIntervalMs: number
@@ -108,6 +117,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'compression',
   'garbageDelayMs',
   'readPath',
+  'cluster',
   'from',
 ])
 
@@ -138,6 +148,7 @@ export function checkOptions(options: MetastoreOptions): CheckedOptions {
     durability: oneOf(options.durability, 'durability', ['fsync', 'os']),
     clusterId: options.clusterId,
     logger: checkLogger(options.logger),
+    cluster: options.cluster === undefined ? undefined : checkCluster(options.cluster),
     workers: integer(
       options.workers ?? Math.max(1, availableParallelism() - 1),
       'workers',

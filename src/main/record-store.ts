@@ -5,7 +5,7 @@ import type { ReadOptions, TopicPartition } from '../shared/api.ts'
 import type { RecordBound, RecordPage, ScanRecordsArguments } from '../shared/reads/record-reads.ts'
 import { putRecords, type RecordOperation } from '../shared/writes/parts.ts'
 import { WRITE_KIND } from '../shared/writes/write-kinds.ts'
-import type { DomainHandle } from './domain-handle.ts'
+import type { RoutedDomain } from './cluster/routed-domain.ts'
 import { show } from './options.ts'
 import { RecordSnapshot } from './record-snapshot.ts'
 import { checkArray, checkBoolean, checkNumber, checkObject } from './requests/checks.ts'
@@ -52,7 +52,7 @@ export interface RecordScan {
 }
 
 interface Place {
-  domain: DomainHandle
+  domain: RoutedDomain
   tp: Uint8Array
 }
 
@@ -86,7 +86,7 @@ export class RecordStore {
     const { domain, tp: at } = this.#placeOf(tp)
     const sequence = this.#sequenceOf(o, domain)
     const args = { tp: at, kind: this.#kind, key: keyBytes(key, 'key') }
-    return await domain.read('getRecord', args, sequence)
+    return await domain.read('getRecord', args, sequence, o?.consistency)
   }
 
   /**
@@ -136,7 +136,8 @@ export class RecordStore {
       const sequence = this.#sequenceOf(o, domain)
       const part = wanted.slice(found.length, found.length + KEYS_A_REQUEST)
       const args = { tp: at, kind: this.#kind, keys: part, values, bytesMax: PAGE_BYTES }
-      for (const value of await domain.read('getRecords', args, sequence)) found.push(value)
+      for (const value of await domain.read('getRecords', args, sequence, o?.consistency))
+        found.push(value)
     } while (found.length < wanted.length)
     return found
   }
@@ -185,19 +186,19 @@ export class RecordStore {
       limit: Math.min(limit, PAGE_ROWS),
       bytesMax: PAGE_BYTES,
     }
-    return await domain.read('scanRecords', args, this.#sequenceOf(o, domain))
+    return await domain.read('scanRecords', args, this.#sequenceOf(o, domain), o?.consistency)
   }
 
   /** What is visible now, for reads of this domain; to be released. */
   snapshot(tp: TopicPartition): RecordSnapshot {
-    return new RecordSnapshot(this.#placeOf(tp).domain)
+    return new RecordSnapshot(this.#placeOf(tp).domain.local)
   }
 
   /**
    * Undefined: the newest.
    * @throws INVALID_REQUEST for bad options, and a snapshot that is not good for the domain
    */
-  #sequenceOf(o: RecordReadOptions | undefined, domain: DomainHandle): number | undefined {
+  #sequenceOf(o: RecordReadOptions | undefined, domain: RoutedDomain): number | undefined {
     if (o === undefined) return undefined
     this.#checkOptions(o)
     const { snapshot } = o
@@ -205,7 +206,7 @@ export class RecordStore {
     if (!(snapshot instanceof RecordSnapshot)) {
       throw invalidRequest(`snapshot must be what snapshot() gave, not ${show(snapshot)}`)
     }
-    return snapshot.sequenceIn(domain)
+    return snapshot.sequenceIn(domain.local)
   }
 
   // ---------------------------------------------------------------- writes

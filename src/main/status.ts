@@ -2,24 +2,22 @@
 import type { Manifest } from '../codec/manifest.ts'
 import type { LevelStatus, PartitionStatus, StorageStatus } from '../shared/api.ts'
 import type { DomainHandle } from './domain-handle.ts'
-import type { ReplicatedLog } from './replication/replicated-log.ts'
+import type { RaftNode } from './replication/raft-node.ts'
 import type { CachedBlocks } from './storage/cached-blocks.ts'
 import type { Storage } from './storage/storage.ts'
 import type { TableStore } from './storage/table-store.ts'
 
-/** The node's id in a cluster of one. */
-export const SOLO_NODE_ID = 1
-
 export function partitionStatus(
   domain: DomainHandle,
-  log: ReplicatedLog | undefined,
+  log: RaftNode | undefined,
   worker: number,
 ): PartitionStatus {
+  const { number } = domain
   return {
-    partition: domain.number,
-    role: 'leader',
-    leader: SOLO_NODE_ID,
-    term: log?.term(domain.number) ?? 0,
+    partition: number,
+    role: log?.roleOf(number) ?? 'follower',
+    leader: log?.leader(number) || null,
+    term: log?.term(number) ?? 0,
     worker,
     committedSequence: domain.visibleSequence,
     flushedSequence: domain.manifest?.lastSequence ?? 0,

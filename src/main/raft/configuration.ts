@@ -65,6 +65,11 @@ export function isVoter(configuration: Configuration, member: number): boolean {
   return configuration.incoming.has(member) || configuration.outgoing.has(member)
 }
 
+/** Whether the member alone is a majority. */
+export function isOnlyVoter({ voters, votersOutgoing }: ConfState, member: number): boolean {
+  return voters.length === 1 && voters[0] === member && votersOutgoing.length === 0
+}
+
 /** Voters of both halves, ascending. */
 export function allVoters(configuration: Configuration): number[] {
   return ascending(new Set([...configuration.incoming, ...configuration.outgoing]))

@@ -4,6 +4,7 @@
  *   LOCK            held, by an advisory lock of the system, while a Metastore has it open
  *   cluster.json    written last at creation: its presence means that creation was finished
  *   cluster.json.creating  what a creation under way is about to create
+ *   joined          the node came to a cluster that was there already
  *   log/            the Raft log (docs/log-format.md)
  *   cache/          copies of tables, under their names in the bucket
  */
@@ -16,6 +17,7 @@ import { fsExtensions } from '../../shared/fs-extensions.ts'
 
 const CLUSTER_FILE = 'cluster.json'
 const INTENT_FILE = 'cluster.json.creating'
+const JOINED_FILE = 'joined'
 
 export class DataDir {
   readonly path: string
@@ -39,14 +41,8 @@ export class DataDir {
   }
 
   /** Whether a cluster's creation was finished there; anybody may ask. */
-  static async isCreated(dataDir: string): Promise<boolean> {
-    try {
-      await access(join(dataDir, CLUSTER_FILE))
-      return true
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
-      throw error
-    }
+  static isCreated(dataDir: string): Promise<boolean> {
+    return exists(join(dataDir, CLUSTER_FILE))
   }
 
   get logDirectory(): string {
@@ -99,15 +95,45 @@ export class DataDir {
     await syncDirectory(this.path)
   }
 
+  /**
+   * Whether this node was among the first voters. Else its groups have no members until others add
+   * it: a voter with an empty log would have forgotten its votes.
+   */
+  async isFounder(): Promise<boolean> {
+    return !(await exists(join(this.path, JOINED_FILE)))
+  }
+
+  /** Notes, durably, that this node joins a cluster that is there already. */
+  async noteJoined(): Promise<void> {
+    const file = await open(join(this.path, JOINED_FILE), 'w')
+    try {
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await syncDirectory(this.path)
+  }
+
   /** Removes what a creation that did not end has left; nothing of it was ever acknowledged. */
   async clear(): Promise<void> {
     await rm(this.logDirectory, { recursive: true, force: true })
     await rm(this.cacheDirectory, { recursive: true, force: true })
+    await rm(join(this.path, JOINED_FILE), { force: true })
   }
 
   close(): void {
     fsExtensions.unlock(this.#lock)
     closeSync(this.#lock)
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw error
   }
 }
 

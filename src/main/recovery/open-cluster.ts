@@ -5,6 +5,7 @@ import type { IoPool } from '../io-pool.ts'
 import { type CheckedOptions, PARTITIONS_DEFAULT } from '../options.ts'
 import { createCluster, newCluster } from './create-cluster.ts'
 import type { DataDir } from './data-dir.ts'
+import { clusterIdOf, joinCluster } from './join-cluster.ts'
 import { restoreCluster } from './restore-cluster.ts'
 
 /**
@@ -23,6 +24,11 @@ export async function openCluster(
     if (restoreFrom !== undefined) {
       const source = { sourceId: restoreFrom, clusterId, partitions, durability, logger }
       return restoreCluster(dataDir, io, { ...source, now: Date.now })
+    }
+    if (options.cluster !== undefined) {
+      const id = clusterId ?? clusterIdOf(options.cluster)
+      const wanted = { clusterId: id, partitions, partitionsDefault: PARTITIONS_DEFAULT }
+      return joinCluster(dataDir, io, options.cluster, wanted, Date.now())
     }
     const wanted = newCluster(clusterId, partitions ?? PARTITIONS_DEFAULT, Date.now())
     return createCluster(dataDir, io, wanted)

@@ -7,7 +7,7 @@ import { decodeConfState } from '../../codec/conf-state.ts'
 import { decodeGroupBase } from '../../codec/group-base.ts'
 import { decodeManifest, isNewerManifest, type Manifest } from '../../codec/manifest.ts'
 import type { DiskLog } from '../log/disk-log.ts'
-import type { ConfState } from '../raft/configuration.ts'
+import { type ConfState, isOnlyVoter } from '../raft/configuration.ts'
 import { CONFIG_KIND } from '../raft/entry.ts'
 import { impliedCommit } from '../raft/implied-commit.ts'
 import type { GroupStart } from '../replication/group-log.ts'
@@ -70,10 +70,6 @@ export async function recoverGroups(
       ),
     }
   })
-}
-
-export function isOnlyVoter({ voters, votersOutgoing }: ConfState, nodeId: number): boolean {
-  return voters.length === 1 && voters[0] === nodeId && votersOutgoing.length === 0
 }
 
 /** @param installed came with a snapshot, before all that is in the log */

@@ -14,6 +14,7 @@ import type { ConfigChange } from '../../codec/config-change.ts'
 import { MetastoreError } from '../../codec/errors.ts'
 import type { DiskLog } from '../log/disk-log.ts'
 import { Queue } from '../queue.ts'
+import { type ConfState, isOnlyVoter } from '../raft/configuration.ts'
 import { CONFIG_KIND, type Entry, type Proposal, type Snapshot } from '../raft/entry.ts'
 import type { Message } from '../raft/message.ts'
 import type { Role } from '../raft/raft.ts'
@@ -51,8 +52,6 @@ export interface RaftNodeOptions {
   /** Monotonic milliseconds. */
   readonly now: () => number
   readonly send: (group: number, message: Message) => void
-  /** End of a turn: what was sent may leave. */
-  readonly flush: () => void
   /** A group cannot go on: what was done to it is a defect, or the disk has failed. */
   readonly onFailure: (error: unknown) => void
 }
@@ -67,8 +66,9 @@ interface Member {
   /** Reports of applied work, until the owner has caught up. */
   held: Message[]
   isDirty: boolean
-  /** The newest configuration that was applied; ids of its voters, those of both halves. */
   appliedIndex: number
+  /** As of the newest entry that was applied. */
+  configuration: ConfState
 }
 
 /** An append that is on its way to the disk. */
@@ -102,6 +102,7 @@ export class RaftNode implements ReplicatedLog {
       return {
         ...{ group, core, log, owner, reads },
         ...{ proposals: [], held: [], isDirty: false, appliedIndex: applied },
+        configuration: log.initialState().configuration,
       }
     })
     options.disk.onDurable = ticket => this.#onDurable(ticket)
@@ -223,7 +224,6 @@ export class RaftNode implements ReplicatedLog {
         this.#work(member)
       }
       this.#options.disk.flush()
-      this.#options.flush()
     } catch (error) {
       this.#options.onFailure(error)
     } finally {
@@ -254,6 +254,7 @@ export class RaftNode implements ReplicatedLog {
     const { entries, snapshot } = work
     if (snapshot !== undefined) {
       member.appliedIndex = Math.max(member.appliedIndex, snapshot.index)
+      member.configuration = snapshot.configuration
       member.owner.onSnapshot(snapshot)
     } else if (entries.length > 0 && entries[0].index <= member.log.lastIndex()) {
       member.owner.onTruncated(entries[0].index)
@@ -291,6 +292,7 @@ export class RaftNode implements ReplicatedLog {
       // A snapshot is being installed that has the rest.
       if (configuration === undefined) break
       log.configurationChanged(entry.index, configuration)
+      member.configuration = configuration
     }
     member.appliedIndex = entries[entries.length - 1].index
     owner.onCommitted(entries)
@@ -309,9 +311,35 @@ export class RaftNode implements ReplicatedLog {
     return this.#members[group].core.role === 'leader'
   }
 
+  roleOf(group: number): 'leader' | 'follower' | 'learner' {
+    const { core, configuration } = this.#members[group]
+    if (core.role === 'leader') return 'leader'
+    return configuration.learners.includes(this.#options.nodeId) ? 'learner' : 'follower'
+  }
+
   /** The leader as far as this node knows; 0 when it knows none. */
   leader(group: number): number {
     return this.#members[group].core.lead
+  }
+
+  /** Whether this node has the group's entries: as a voter or learner. */
+  isMember(group: number): boolean {
+    const { voters, votersOutgoing, learners } = this.#members[group].configuration
+    const { nodeId } = this.#options
+    return voters.includes(nodeId) || votersOutgoing.includes(nodeId) || learners.includes(nodeId)
+  }
+
+  /** Whether this node leads the group and is its only voter: nobody else need be asked. */
+  isAlone(group: number): boolean {
+    const { configuration, core } = this.#members[group]
+    return core.role === 'leader' && isOnlyVoter(configuration, this.#options.nodeId)
+  }
+
+  /** A voter that may know the leader; another one than `besides`, if there is one. 0: none. */
+  someMember(group: number, besides: number): number {
+    const { voters } = this.#members[group].configuration
+    const others = voters.filter(id => id !== this.#options.nodeId && id !== besides)
+    return others.length === 0 ? 0 : others[this.#options.random(others.length)]
   }
 
   status(group: number): RaftStatus {

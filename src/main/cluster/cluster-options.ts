@@ -1,0 +1,129 @@
+/** ClusterOptions: which members a cluster has, and how this node talks to them. */
+import { invalidRequest } from '../../codec/errors.ts'
+import { NODE_ID_MAX } from '../../codec/handshake-format.ts'
+import type { PeerAddress, TlsOptions } from '../net/options.ts'
+
+export interface ClusterOptions {
+  /** This node: 1 to 2^31 - 1, its own for ever. */
+  nodeId: number
+  /** Where this node listens for the others. */
+  listen: { host: string; port: number }
+  /** The initial voters, this node included; at most 15. */
+  members: { nodeId: number; host: string; port: number }[]
+  /** Voters of each metastore partition. Default min(3, members). */
+  replicationFactor?: number
+  /** PEM: mutual TLS between members. */
+  tls?: { key: string; cert: string; ca: string }
+  /** Shared secret; members prove it at connect, and it is never sent. */
+  secret?: string
+  /** A follower that hears nothing for so long, up to twice, stands for election. Default 1000. */
+  electionTimeoutMs?: number
+  /** Default 100; at most a third of electionTimeoutMs. */
+  heartbeatIntervalMs?: number
+}
+
+export interface CheckedCluster {
+  readonly nodeId: number
+  readonly listen: PeerAddress
+  /** Ascending by node id. */
+  readonly members: readonly ({ readonly nodeId: number } & PeerAddress)[]
+  readonly replicationFactor: number
+  readonly tls: TlsOptions | undefined
+  readonly secret: string | undefined
+  readonly electionTimeoutMs: number
+  readonly heartbeatIntervalMs: number
+}
+
+const KNOWN: ReadonlySet<string> = new Set<keyof ClusterOptions>([
+  ...(['nodeId', 'listen', 'members', 'replicationFactor', 'tls', 'secret'] as const),
+  ...(['electionTimeoutMs', 'heartbeatIntervalMs'] as const),
+])
+const MEMBERS_MAX = 15
+const TIMEOUT_MS_LEAST = 50
+const TIMEOUT_MS_MOST = 600_000
+
+/** @throws INVALID_REQUEST naming the field and its value */
+export function checkCluster(cluster: ClusterOptions): CheckedCluster {
+  if (typeof cluster !== 'object' || cluster === null) {
+    throw invalidRequest(`cluster must be an object, not ${JSON.stringify(cluster)}`)
+  }
+  for (const name of Object.keys(cluster)) {
+    if (!KNOWN.has(name)) throw invalidRequest(`cluster.${name} is not known to this version`)
+  }
+  const { nodeId, secret, tls } = cluster
+  integer(nodeId, 'cluster.nodeId', 1, NODE_ID_MAX)
+  if (!Array.isArray(cluster.members) || cluster.members.length === 0) {
+    throw invalidRequest('cluster.members must be an array with the initial voters')
+  }
+  integer(cluster.members.length, 'the number of cluster.members', 1, MEMBERS_MAX)
+  const members = cluster.members
+    .map((member, i) => {
+      const field = `cluster.members[${i}]`
+      integer(member?.nodeId, `${field}.nodeId`, 1, NODE_ID_MAX)
+      return { nodeId: member.nodeId, ...address(member, field, 1) }
+    })
+    .sort((a, b) => a.nodeId - b.nodeId)
+  for (const [i, member] of members.entries()) {
+    if (member.nodeId === members.at(i + 1)?.nodeId) {
+      throw invalidRequest(`cluster.members has node ${member.nodeId} twice`)
+    }
+  }
+  if (secret !== undefined && (typeof secret !== 'string' || secret === '')) {
+    throw invalidRequest('cluster.secret must be a string that is not empty')
+  }
+  const electionTimeoutMs = integer(
+    cluster.electionTimeoutMs ?? 1000,
+    'cluster.electionTimeoutMs',
+    TIMEOUT_MS_LEAST,
+    TIMEOUT_MS_MOST,
+  )
+  return {
+    nodeId,
+    listen: address(cluster.listen, 'cluster.listen', 0),
+    members,
+    replicationFactor: integer(
+      cluster.replicationFactor ?? Math.min(3, members.length),
+      'cluster.replicationFactor',
+      1,
+      members.length,
+    ),
+    tls: tls === undefined ? undefined : checkTls(tls),
+    secret,
+    electionTimeoutMs,
+    heartbeatIntervalMs: integer(
+      cluster.heartbeatIntervalMs ?? Math.min(100, Math.floor(electionTimeoutMs / 3)),
+      'cluster.heartbeatIntervalMs',
+      1,
+      Math.floor(electionTimeoutMs / 3),
+    ),
+  }
+}
+
+function checkTls(tls: TlsOptions): TlsOptions {
+  for (const name of ['key', 'cert', 'ca'] as const) {
+    if (typeof tls?.[name] !== 'string') {
+      throw invalidRequest(`cluster.tls.${name} must be a PEM text`)
+    }
+  }
+  return { key: tls.key, cert: tls.cert, ca: tls.ca }
+}
+
+function address(
+  value: { host: string; port: number } | undefined,
+  field: string,
+  portLeast: number,
+): PeerAddress {
+  if (typeof value?.host !== 'string' || value.host === '') {
+    throw invalidRequest(`${field}.host must be a name or address, not ${String(value?.host)}`)
+  }
+  return { host: value.host, port: integer(value.port, `${field}.port`, portLeast, 65_535) }
+}
+
+function integer(value: unknown, name: string, least: number, most: number): number {
+  if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most) {
+    throw invalidRequest(
+      `${name} must be an integer from ${least} to ${most}, not ${String(value)}`,
+    )
+  }
+  return value as number
+}
