@@ -168,7 +168,12 @@ export function describeReady(ready: Ready, messages: readonly string[]): string
   lines.push(...section('ReadsDropped:', readsDropped.map(String)))
   lines.push(...section('Messages:', messages))
   if (lines.length === 0) return '<empty Ready>'
-  return [`Ready MustSync=${append?.mustSync ?? false}:`, ...lines].join('\n')
+  return [`Ready MustSync=${showsSync(append)}:`, ...lines].join('\n')
+}
+
+/** The reference says nothing of snapshots here: it has them installed by other means. */
+function showsSync(append: AppendWork | undefined): boolean {
+  return append !== undefined && append.snapshot === undefined && append.mustSync
 }
 
 function describeRead({ context, index }: Read): string {
