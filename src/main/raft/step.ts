@@ -50,7 +50,7 @@ export function stepProposal(raft: Raft, received: Message): boolean {
 function enterTerm(raft: Raft, received: Message): boolean {
   const { type, term, from, transfer, reject } = received
   const isRequest = type === 'vote' || type === 'preVote'
-  if (isRequest && !transfer && raft.refusesElections) return false
+  if (isRequest && !transfer && raft.refusesElection(term)) return false
   // Asking first changes nobody's term; nor does the promise to vote in it (dissertation 9.6).
   if (type === 'preVote' || (type === 'preVoteResponse' && !reject)) return true
   raft.becomeFollower(term, isFromLeader(received) ? from : NOBODY)
