@@ -89,11 +89,14 @@ export class Raft {
     return own !== undefined && !own.isLearner && this.log.unstable.snapshot === undefined
   }
 
-  /** Leader stickiness (dissertation 4.2.3), and what leases rely on (6.4.1). */
+  /**
+   * Leader stickiness (dissertation 4.2.3), and what leases rely on (6.4.1): these also in the
+   * present term, which may be newer than that of the leader to which a lease was promised.
+   */
   refusesElection(term: number): boolean {
     const { checkQuorum, electionTicks } = this.options
     const followsLeader = this.lead !== NOBODY && this.electionElapsed < electionTicks
-    return (checkQuorum && followsLeader) || this.hasPromisedAgainst(term)
+    return (checkQuorum && followsLeader && term > this.term) || this.hasPromisedAgainst(term)
   }
 
   /**
