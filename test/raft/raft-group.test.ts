@@ -121,6 +121,15 @@ test('entries of older terms are committed only together with one of the own (fi
   assert.equal(log.committed, 2)
 })
 
+test('an append commits no more than it has itself: what is behind it may differ (figure 2)', () => {
+  const options = raftOptions({ id: 1, electionTicks: ELECTION_TICKS, random: () => 0 })
+  const log = new RaftLog(new MemoryStorage(), options)
+  const entries = [1, 2, 3].map(index => ({ term: 1, index, kind: 1, payload: payload(0) }))
+  log.append(entries)
+  assert.equal(log.appendAfter({ term: 1, index: 1 }, [entries[1]], 9), 2)
+  assert.deepEqual([log.committed, log.lastIndex], [2, 3])
+})
+
 test('a snapshot overtakes changes of the configuration that are being applied', () => {
   const cluster = new SmallCluster(3)
   const group = cluster.group(2)
