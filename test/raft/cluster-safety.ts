@@ -3,9 +3,10 @@
  * script expects: a wrong answer must not be recorded.
  *   election safety: at most one leader a term;
  *   log matching: logs with the same term at an index are the same up to it;
- *   state machine safety: members apply the same entries at the same index.
+ *   state machine safety: members apply the same entries at the same index, and have the same state
+ *   and configuration there, whether by entries or by a snapshot.
  */
-import type { Entry } from '../../src/main/raft/entry.ts'
+import type { Entry, Snapshot } from '../../src/main/raft/entry.ts'
 import { describeEntry } from './describe.ts'
 import type { ScriptMember } from './script-member.ts'
 
@@ -14,6 +15,7 @@ export class ClusterSafety {
   readonly #leaders = new Map<number, number>()
   /** By index. */
   readonly #applied = new Map<number, string>()
+  readonly #states = new Map<number, string>()
 
   /** @throws Error naming what is broken */
   check(members: readonly ScriptMember[]): void {
@@ -36,6 +38,15 @@ export class ClusterSafety {
     const known = this.#applied.get(entry.index) ?? text
     if (known !== text) throw new Error(`unsafe: ${member} applies ${text}, another ${known}`)
     this.#applied.set(entry.index, text)
+  }
+
+  /** @throws Error when another member has another state there */
+  reach(member: number, { index, configuration, data }: Snapshot): void {
+    const text = `${JSON.stringify(configuration)} ${data.join()}`
+    const known = this.#states.get(index) ?? text
+    if (known !== text)
+      throw new Error(`unsafe: state ${index} of ${member}: ${text}, not ${known}`)
+    this.#states.set(index, text)
   }
 }
 

@@ -189,6 +189,7 @@ export class ScriptMember {
   }
 
   #keep(state: Snapshot): void {
+    this.#safety.reach(this.id, state)
     this.storage.newest = state
     this.#states.set(state.index, state)
   }

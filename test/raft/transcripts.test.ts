@@ -118,10 +118,10 @@ test('no answer is accepted, whatever it says, that breaks safety', async t => {
   const folder = await temporaryDirectory()
   t.after(() => rm(folder, { recursive: true }))
   const file = join(folder, 'script.txt')
-  // Two clusters that do not know of each other: both elect a leader of term 2.
+  // Two clusters that do not know of each other: both elect a leader of term 1.
   const alone = (id: number): string =>
     `add-nodes 1 voters=(${id}) index=2\n----\nok\n\ncampaign ${id}\n----\nok\n\n` +
-    'stabilize log-level=none\n----\nok\n\n'
+    `process-ready ${id} log-level=none\n----\nok\n\n`
   await writeFile(file, alone(1) + alone(2))
   const failure = runScript(file)
   assert.equal(failure?.line, 21)
