@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { type ConfigChange, encodeConfigChange } from '../../src/codec/config-change.ts'
 import { EMPTY_CONF_STATE } from '../../src/main/raft/configuration.ts'
-import { CONFIG_KIND, REFUSED_KIND } from '../../src/main/raft/entry.ts'
+import { CONFIG_KIND, NOOP_KIND, REFUSED_KIND } from '../../src/main/raft/entry.ts'
 import { impliedCommit } from '../../src/main/raft/implied-commit.ts'
 import { message } from '../../src/main/raft/message.ts'
 import { raftOptions } from '../../src/main/raft/options.ts'
@@ -121,6 +121,23 @@ test('entries of older terms are committed only together with one of the own (fi
   log.append([{ term: 4, index: 2, kind: 1, payload: payload(0) }])
   assert.equal(log.commitOwnTerm(2, 4), true)
   assert.equal(log.committed, 2)
+})
+
+test("a leader's first entry is empty, of its own term and of a kind that no caller has", () => {
+  const cluster = new SmallCluster(3)
+  cluster.elect(1)
+  const { term } = cluster.group(1).status()
+  const [first] = cluster.storages[1].entries(2, 3, 1) ?? []
+  assert.deepEqual(first, { term, index: 2, kind: NOOP_KIND, payload: payload(0) })
+})
+
+test('an append commits no more than it has itself: what is behind it may differ (figure 2)', () => {
+  const options = raftOptions({ id: 1, electionTicks: ELECTION_TICKS, random: () => 0 })
+  const log = new RaftLog(new MemoryStorage(), options)
+  const entries = [1, 2, 3].map(index => ({ term: 1, index, kind: 1, payload: payload(0) }))
+  log.append(entries)
+  assert.equal(log.appendAfter({ term: 1, index: 1 }, [entries[1]], 9), 2)
+  assert.deepEqual([log.committed, log.lastIndex], [2, 3])
 })
 
 test('a snapshot overtakes changes of the configuration that are being applied', () => {

@@ -144,12 +144,12 @@ export function recordsOf(work: AppendWork, keepsCommit: boolean): DiskRecord[] 
   }
   if (snapshot !== undefined) {
     records.push(log => {
-      log.append({ hardState: undefined, snapshot, entries: [] })
+      log.write({ hardState: undefined, snapshot, entries: [] })
       log.newest = snapshot
     })
   }
   for (const entry of entries) {
-    records.push(log => log.append({ hardState: undefined, snapshot: undefined, entries: [entry] }))
+    records.push(log => log.write({ hardState: undefined, snapshot: undefined, entries: [entry] }))
   }
   if (hardState !== undefined && keepsCommit) {
     records.push(log => {

@@ -13,7 +13,8 @@ const NO_PAYLOAD = new Uint8Array(0)
 
 /** The election timeout has passed, or the caller wants it so. */
 export function campaignNow(raft: Raft): void {
-  if (!raft.hasPromisedLease) stand(raft, raft.options.preVote ? 'pre' : 'election')
+  if (raft.hasPromisedAgainst(raft.term + 1)) return
+  stand(raft, raft.options.preVote ? 'pre' : 'election')
 }
 
 /** The leader steps back for this member (dissertation 3.10): no need to ask first. */

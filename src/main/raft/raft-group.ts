@@ -110,7 +110,8 @@ export class RaftGroup {
   }
 
   /**
-   * A linearizable read; its index comes with a ready. `context` is the caller's number of it.
+   * A linearizable read; its index comes with a ready. `context` is the caller's number of it,
+   * never used again, not after a restart either: answers may come late, and twice.
    * @param nowMs the clock of tick(), read just now: a lease is good only then
    * @returns false when no leader is known
    */
