@@ -17,6 +17,8 @@ export interface ClusterFile {
   domains: string[]
   /** Milliseconds since the epoch. */
   createdAt: number
+  /** Node ids of the first voters, ascending; absent in a cluster of one. */
+  founders?: number[]
 }
 
 export function encodeCluster(cluster: ClusterFile): Uint8Array {
@@ -41,12 +43,20 @@ export function decodeCluster(bytes: Uint8Array, file: string): ClusterFile {
   const domains = value.domains
   expect(Array.isArray(domains) && domains.length > 0 && domains.every(isUuid), 'domains')
   expect(Number.isSafeInteger(value.createdAt), 'createdAt')
+  const { founders } = value
+  const areIds = Array.isArray(founders) && founders.length > 0 && founders.every(isNodeId)
+  expect(founders === undefined || areIds, 'founders')
   return {
     clusterId: value.clusterId as string,
     hashing: HASHING,
     domains: domains as string[],
     createdAt: value.createdAt as number,
+    ...(founders === undefined ? {} : { founders: founders as number[] }),
   }
+}
+
+function isNodeId(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) > 0
 }
 
 function parse(bytes: Uint8Array, file: string): Record<string, unknown> {

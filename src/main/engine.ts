@@ -13,24 +13,17 @@ import type { CollectedTables } from '../shared/io-tasks.ts'
 import { getError, type MemtableMessage, RESPONSE } from '../shared/messages.ts'
 import { BlockCache, BlockCacheReader } from '../shared/tables/block-cache.ts'
 import { TableFiles } from '../shared/tables/table-files.ts'
-import type { CheckedCluster } from './cluster/cluster-options.ts'
+import type { Member } from './cluster/member-book.ts'
 import type { AdminOperation } from './cluster/member-requests.ts'
-import { Members } from './cluster/members.ts'
-import { initialConfiguration } from './cluster/placement.ts'
 import { RoutedDomain } from './cluster/routed-domain.ts'
 import { DomainHandle } from './domain-handle.ts'
 import { DomainMemtables } from './domain-memtables.ts'
 import { IoPool } from './io-pool.ts'
 import { DiskLog } from './log/disk-log.ts'
-import { Transport } from './net/transport.ts'
 import type { CheckedOptions } from './options.ts'
-import { type ConfState, EMPTY_CONF_STATE, isOnlyVoter } from './raft/configuration.ts'
 import { DataDir } from './recovery/data-dir.ts'
 import { openCluster } from './recovery/open-cluster.ts'
-import { recoverGroups } from './recovery/recover-groups.ts'
-import { GroupLog } from './replication/group-log.ts'
-import { RaftNode } from './replication/raft-node.ts'
-import { Replica, type ReplicaOptions } from './replication/replica.ts'
+import { Replication } from './replication/replication.ts'
 import { partitionStatus, storageStatus } from './status.ts'
 import { CachedBlocks } from './storage/cached-blocks.ts'
 import { Storage } from './storage/storage.ts'
@@ -48,8 +41,6 @@ const CLOSE_GRACE_MS = 2_000
 const POLLED_TURNS = 64
 /** Memtables of a domain at the start: the active one, and one to rotate to. */
 const FIRST_MEMTABLES = 2
-/** The node's id in a cluster of one. */
-const SOLO_NODE_ID = 1
 
 export class Engine {
   readonly options: CheckedOptions
@@ -57,7 +48,6 @@ export class Engine {
   readonly domains: DomainHandle[] = []
   /** The same, wherever they are led. */
   readonly routed: RoutedDomain[] = []
-  readonly nodeId: number
   readonly #dataDir: DataDir
   readonly #io: IoPool
   readonly #tables: TableStore
@@ -68,21 +58,16 @@ export class Engine {
   readonly #doorbell: Doorbell
   readonly #reader = new ByteReader(new Uint8Array(0), 'response')
   #disk: DiskLog | undefined
-  #node: RaftNode | undefined
-  #replicas: Replica[] = []
-  #transport: Transport | undefined
-  #members: Members | undefined
+  #replication: Replication | undefined
   #storage: Storage | undefined
   #failure: MetastoreError | undefined
   #closing: Promise<void> | undefined
-  #leadingWaiters: (() => void)[] = []
   #isPumping = true
   #idleTurns = 0
 
   private constructor(options: CheckedOptions, cluster: ClusterFile, dataDir: DataDir, io: IoPool) {
     this.options = options
     this.cluster = cluster
-    this.nodeId = options.cluster?.nodeId ?? SOLO_NODE_ID
     this.#dataDir = dataDir
     this.#io = io
     this.#tables = new TableStore({
@@ -181,125 +166,30 @@ export class Engine {
     })
     this.#pump()
     await this.#tables.cache.load()
-    await this.#startGroups(this.#disk)
-    const tookMs = Math.round(performance.now() - startedAt)
-    logger.info({ clusterId: this.cluster.clusterId, tookMs }, 'recovered')
-  }
-
-  async #startGroups(disk: DiskLog): Promise<void> {
-    const { options, domains } = this
-    const { cluster } = options
-    const groups = await recoverGroups(disk, this.nodeId, domains.length, await this.#initial())
-    const logs = groups.map((start, group) => new GroupLog(disk, group, start))
-    this.#replicas = domains.map((domain, group) => {
-      const { manifest } = groups[group]
-      const replica = new Replica(this.#replicaOptions(domain, logs[group]), manifest)
-      domain.onLost = () => replica.onRefused()
-      return replica
-    })
-    const transport = cluster === undefined ? undefined : await this.#listen(cluster)
-    const { electionTimeoutMs = 1000, heartbeatIntervalMs = 100 } = cluster ?? {}
-    const node = new RaftNode({
-      ...{ nodeId: this.nodeId, disk, logs, owners: this.#replicas },
-      tickMs: heartbeatIntervalMs,
-      electionTicks: Math.ceil(electionTimeoutMs / heartbeatIntervalMs),
-      leaseMs: 0,
-      random: below => Math.floor(Math.random() * below),
-      now: () => performance.now(),
-      send: (group, message) => transport?.send(group, message),
+    const { domains } = this
+    this.#replication = await Replication.open({
+      ...{ options, domains, disk: this.#disk, cluster: this.cluster, dataDir: this.#dataDir },
+      onLeading: (domain, isLeading) => this.#onLeading(domain, isLeading),
+      beforeHandOver: domain => this.#storage?.end(domain.number),
+      administer: (operation, domain, args) => this.#administer(operation, domain, args),
       onFailure: error => this.#fail(asUnavailable(error)),
     })
-    this.#node = node
-    for (const domain of domains) domain.log = node
+    const { node, members } = this.#replication
     this.#storage = new Storage({
-      domains,
-      log: node,
-      io: this.#io,
-      tables: this.#tables,
-      options,
+      ...{ domains, options, io: this.#io, tables: this.#tables, log: node },
       cacheDirectory: this.#dataDir.cacheDirectory,
       now: Date.now,
       random: Math.random,
     })
-    if (cluster !== undefined && transport !== undefined) this.#join(cluster, transport, node)
-    for (const domain of domains) this.routed.push(new RoutedDomain(domain, this.#members))
-    const alone = groups.flatMap(({ configuration }, group) =>
-      isOnlyVoter(configuration, this.nodeId) ? [group] : [],
-    )
-    node.start(alone)
-    await Promise.all([
-      ...alone.map(group => this.#leads(group)),
-      ...groups.map(({ commit }, group) => domains[group].progress.reached(commit)),
-    ])
-  }
-
-  /** The configurations that groups begin with on this node. */
-  async #initial(): Promise<(group: number) => ConfState> {
-    const { cluster } = this.options
-    if (cluster === undefined) return () => ({ ...EMPTY_CONF_STATE, voters: [this.nodeId] })
-    if (!(await this.#dataDir.isFounder())) return () => EMPTY_CONF_STATE
-    const ids = cluster.members.map(({ nodeId }) => nodeId)
-    return group => initialConfiguration(group, ids, cluster.replicationFactor)
-  }
-
-  #replicaOptions(domain: DomainHandle, log: GroupLog): ReplicaOptions {
-    const group = domain.number
-    return {
-      ...{ domain, log },
-      patienceMs: 2 * (this.options.cluster?.electionTimeoutMs ?? 1000),
-      onLeading: isLeading => this.#onLeading(domain, isLeading),
-      onCovered: index => this.#node?.cut(group, index),
-      onCaughtUp: () => this.#node?.resume(group),
-      onFailure: error => this.#fail(asUnavailable(error)),
-    }
-  }
-
-  #listen({ nodeId, listen, tls, secret }: CheckedCluster): Promise<Transport> {
-    const { clusterId } = this.cluster
-    const { logger } = this.options
-    return Transport.listen(
-      { clusterId, nodeId, listen, tls, secret, logger },
-      {
-        onMessages: (_, messages) => {
-          for (const { group, message } of messages) this.#node?.receive(group, message)
-          this.#node?.turn()
-        },
-        onRequest: request => {
-          if (this.#members === undefined) {
-            request.respond(new MetastoreError('UNAVAILABLE', 'this node is not open yet'))
-          } else this.#members.answer(request)
-        },
-        onLink: (peer, isUp) => {
-          if (!isUp) this.#node?.unreachable(peer)
-        },
-      },
-    )
-  }
-
-  #join(cluster: CheckedCluster, transport: Transport, node: RaftNode): void {
-    this.#transport = transport
-    this.#members = new Members({
-      ...{ nodeId: this.nodeId, transport, node },
-      ...{ domains: this.domains, replicas: this.#replicas },
-      administer: (operation, domain, argument) => this.#administer(operation, domain, argument),
-    })
-    transport.setPeers(
-      new Map(cluster.members.map(({ nodeId, host, port }) => [nodeId, { host, port }])),
-    )
+    for (const domain of domains) this.routed.push(new RoutedDomain(domain, members))
+    await this.#replication.start()
+    const tookMs = Math.round(performance.now() - startedAt)
+    logger.info({ clusterId: this.cluster.clusterId, tookMs }, 'recovered')
   }
 
   #onLeading(domain: DomainHandle, isLeading: boolean): void {
     if (isLeading) void this.#storage?.begin(domain)
     else this.#storage?.end(domain.number)
-    for (const wake of this.#leadingWaiters.splice(0)) wake()
-  }
-
-  /** Resolves when this node leads the domain. */
-  async #leads(domain: number): Promise<void> {
-    while (!this.#replicas[domain].isLeading) {
-      if (this.#failure !== undefined) throw this.#failure
-      await new Promise<void>(resolve => this.#leadingWaiters.push(resolve))
-    }
   }
 
   /** @throws CLOSED after close(), UNAVAILABLE after a failure that this node does not survive */
@@ -319,7 +209,7 @@ export class Engine {
     try {
       for (const link of this.#links) drained += link.drain(this.#onResponse)
       // One write and one sync for all that this turn has proposed.
-      if (drained > 0) this.#node?.flush()
+      if (drained > 0) this.#replication?.node.flush()
     } catch (error) {
       this.#fail(asUnavailable(error))
     }
@@ -382,7 +272,7 @@ export class Engine {
 
   #end(error: MetastoreError): void {
     this.#failure ??= error
-    for (const wake of this.#leadingWaiters.splice(0)) wake()
+    this.#replication?.fail(error)
     for (const domain of this.domains) domain.fail(error)
     for (const link of this.#links) link.calls.failAll(error)
   }
@@ -401,15 +291,28 @@ export class Engine {
     await this.#atLeader('transfer', partition, toNodeId)
   }
 
+  async changeMembers(added: readonly Member[], removed: readonly number[]): Promise<void> {
+    const members = this.#replication?.members
+    const { cluster } = this.options
+    if (members === undefined || cluster === undefined) {
+      throw invalidRequest('a cluster of one has no members to change: open it with cluster')
+    }
+    await members.change(added, removed, cluster.replicationFactor)
+  }
+
   /** Has an operation carried out by the node that leads the domain. */
-  async #atLeader(operation: AdminOperation, domain: number, argument = 0): Promise<unknown> {
-    const members = this.#members
-    if (members === undefined) return this.#administer(operation, domain, argument)
-    return await members.administer(operation, domain, argument)
+  async #atLeader(operation: AdminOperation, domain: number, ...args: number[]): Promise<unknown> {
+    const members = this.#replication?.members
+    if (members === undefined) return await this.#administer(operation, domain, args)
+    return await members.administer(operation, domain, args)
   }
 
   /** Of a domain that this node leads. */
-  async #administer(operation: AdminOperation, domain: number, argument: number): Promise<unknown> {
+  async #administer(
+    operation: AdminOperation,
+    domain: number,
+    args: readonly number[],
+  ): Promise<unknown> {
     switch (operation) {
       case 'flush':
         return await this.#storage?.flush(domain)
@@ -420,7 +323,9 @@ export class Engine {
       case 'countGarbage':
         return await this.#storage?.collectGarbage(domain, true)
       case 'transfer':
-        return await this.#transfer(domain, argument)
+        return await this.#replication?.handOver(domain, args[0])
+      case 'place':
+        return this.#replication?.node.place(domain, args)
     }
   }
 
@@ -440,46 +345,15 @@ export class Engine {
     return { objects: 0, tails: 0, uploads: 0, unknownObjects: [], ...sum }
   }
 
-  /** Between two writes, so that none is refused on its way to the log. */
-  async #transfer(domain: number, target: number): Promise<void> {
-    const node = this.#node
-    if (node === undefined || node.leader(domain) === target) return
-    const { voters } = node.status(domain).configuration
-    if (!voters.includes(target)) {
-      throw invalidRequest(
-        `toNodeId is ${target}; the voters of metastore partition ${domain} are ${voters}`,
-      )
-    }
-    const handle = this.domains[domain]
-    const timeoutMs = 2 * (this.options.cluster?.electionTimeoutMs ?? 1000)
-    const deadline = performance.now() + timeoutMs
-    this.#storage?.end(domain)
-    handle.pauseWrites()
-    try {
-      while (!handle.isIdle && performance.now() < deadline) await sleep(1)
-      if (handle.isIdle) node.transferLeadership(domain, target)
-      while (node.isLeader(domain) && performance.now() < deadline) await sleep(5)
-    } finally {
-      handle.resumeWrites()
-      if (this.#replicas[domain].isLeading) void this.#storage?.begin(handle)
-    }
-    while (node.leader(domain) !== target && performance.now() < deadline) await sleep(5)
-    if (node.leader(domain) === target) return
-    throw new MetastoreError(
-      'UNAVAILABLE',
-      `node ${target} has not taken over metastore partition ${domain} within ${timeoutMs} ms`,
-    )
-  }
-
   status(): MetastoreStatus {
     const now = Date.now()
     const ages = this.domains.map(({ memtables }) => now - (memtables.unflushedSince ?? now))
     return {
       clusterId: this.cluster.clusterId,
-      nodeId: this.nodeId,
+      nodeId: this.#replication?.nodeId ?? 0,
       recoveryPointMs: Math.max(0, ...ages),
       partitions: this.domains.map(domain =>
-        partitionStatus(domain, this.#node, this.#links.indexOf(domain.link)),
+        partitionStatus(domain, this.#replication?.node, this.#links.indexOf(domain.link)),
       ),
       storage: storageStatus(this.domains, this.#tables, this.#blocks, this.#storage),
     }
@@ -505,7 +379,7 @@ export class Engine {
       }
     }
     for (const domain of this.domains) domain.endPacing()
-    this.#members?.close()
+    this.#replication?.members?.close()
     await this.#answered(CLOSE_GRACE_MS)
     const storage = step(() => this.#storage?.close())
     // Its tasks end with the pool, whatever the bucket does.
@@ -519,9 +393,8 @@ export class Engine {
     this.#isPumping = false
     this.#doorbell.ring()
     this.#end(new MetastoreError('CLOSED', 'the metastore is closed'))
-    for (const replica of this.#replicas) replica.close()
-    await step(() => this.#transport?.close())
-    await step(() => (this.#node ?? this.#disk)?.close())
+    await step(() => this.#replication?.close())
+    await step(() => this.#disk?.close())
     await step(() => this.#dataDir.close())
     if (failures.length > 0) throw failures[0]
   }

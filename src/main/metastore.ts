@@ -25,6 +25,7 @@ import {
   type ReplaceObjectsPart,
 } from '../shared/writes/parts.ts'
 import { WRITE_KIND, type WriteKind } from '../shared/writes/write-kinds.ts'
+import { checkMember } from './cluster/cluster-options.ts'
 import type { RoutedDomain } from './cluster/routed-domain.ts'
 import { overDomains } from './domain-outcomes.ts'
 import { Engine } from './engine.ts'
@@ -323,14 +324,38 @@ export class Metastore extends MetastoreReads implements AsyncDisposable {
   /**
    * Hands a metastore partition over to another of its voters, between two writes; resolves when
    * that one leads it.
-   * @throws INVALID_REQUEST for a node that is no voter of it; UNAVAILABLE when it did not succeed in
-   *   time, and nothing has changed
+   * @throws INVALID_REQUEST for a node that is no voter of it; UNAVAILABLE when it did not succeed
+   *   in time, and nothing has changed
    */
   async transferLeadership(partition: number, toNodeId: number): Promise<void> {
     checkNumber(partition, 'partition', this.partitionCount - 1)
     checkNumber(toNodeId, 'toNodeId', 2 ** 31 - 1, 1)
     this.#engine.expectOpen()
     await this.#engine.transferLeadership(partition, toNodeId)
+  }
+
+  /**
+   * Adds members and removes others, one change after the other; resolves when every metastore
+   * partition has the voters that its placement over the new members names, as many as
+   * cluster.replicationFactor says. A node that is added is started first, with this clusterId, an empty dataDir
+   * and members that include itself; one that was removed may be stopped afterwards. To replace a
+   * dead node, add the new one and remove the dead one in one call, the new one under an id of its
+   * own.
+   * @throws INVALID_REQUEST naming the field; UNAVAILABLE when it did not come to its end in time:
+   *   it can be called again
+   */
+  async changeMembers(change: {
+    add?: { nodeId: number; host: string; port: number }[]
+    remove?: number[]
+  }): Promise<void> {
+    checkObject(change, 'change')
+    const { add = [], remove = [] } = change
+    const added = checkArray(add, 'add').map((member, i) => checkMember(member, `add[${i}]`))
+    const removed = checkArray(remove, 'remove').map((nodeId, i) =>
+      checkNumber(nodeId, `remove[${i}]`, 2 ** 31 - 1, 1),
+    )
+    this.#engine.expectOpen()
+    await this.#engine.changeMembers(added, removed)
   }
 
   #checkPartition(options: { partition?: number }): number | undefined {

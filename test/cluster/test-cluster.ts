@@ -24,19 +24,16 @@ async function freePorts(count: number): Promise<number[]> {
 }
 
 let clusters = 0
+const CLUSTER_ID = '0b5f7a5e-3a8f-4c1e-9f43-6a1c7b9d2e10'
 
 export class TestCluster implements AsyncDisposable {
   readonly directory: string
-  readonly ports: readonly number[]
+  readonly ports: number[]
   readonly nodes: Map<number, Metastore> = new Map()
   readonly #bucket = `memory:test-cluster-${process.pid}-${++clusters}`
   readonly #options: Partial<MetastoreOptions>
 
-  private constructor(
-    directory: string,
-    ports: readonly number[],
-    options: Partial<MetastoreOptions>,
-  ) {
+  private constructor(directory: string, ports: number[], options: Partial<MetastoreOptions>) {
     this.directory = directory
     this.ports = ports
     this.#options = options
@@ -54,6 +51,7 @@ export class TestCluster implements AsyncDisposable {
     const node = await Metastore.open({
       dataDir: join(this.directory, `node-${nodeId}`),
       objectStore: this.#bucket,
+      clusterId: CLUSTER_ID,
       partitions: 2,
       workers: 1,
       ...this.#options,
@@ -68,6 +66,15 @@ export class TestCluster implements AsyncDisposable {
     })
     this.nodes.set(nodeId, node)
     return node
+  }
+
+  /** Starts one more node, which nobody knows yet. @returns its address */
+  async join(): Promise<{ nodeId: number; host: string; port: number }> {
+    const [port] = await freePorts(1)
+    this.ports.push(port)
+    const nodeId = this.ports.length
+    await this.open(nodeId)
+    return { nodeId, host: '127.0.0.1', port }
   }
 
   node(nodeId: number): Metastore {

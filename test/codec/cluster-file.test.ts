@@ -25,6 +25,16 @@ const GOLDEN = `{
 `
 const encoder = new TextEncoder()
 
+test('the founders of a cluster of several are in its text', () => {
+  const several = { ...CLUSTER, founders: [1, 2, 30] }
+  assert.deepEqual(decodeCluster(encodeCluster(several), 'the/file'), several)
+  const text = new TextDecoder().decode(encodeCluster(several))
+  for (const wrong of ['[]', '[0]', '["a"]', '7']) {
+    const founders = /\[\s*1,\s*2,\s*30\s*\]/
+    refuses(encoder.encode(text.replace(founders, wrong)), 'founders')
+  }
+})
+
 function refuses(bytes: Uint8Array, named: string, why = named): void {
   assert.throws(
     () => decodeCluster(bytes, 'the/file'),

@@ -2,13 +2,17 @@
 import { invalidRequest } from '../../codec/errors.ts'
 import { NODE_ID_MAX } from '../../codec/handshake-format.ts'
 import type { PeerAddress, TlsOptions } from '../net/options.ts'
+import type { Member } from './member-book.ts'
 
 export interface ClusterOptions {
   /** This node: 1 to 2^31 - 1, its own for ever. */
   nodeId: number
   /** Where this node listens for the others. */
   listen: { host: string; port: number }
-  /** The initial voters, this node included; at most 15. */
+  /**
+   * The initial voters, this node included; at most 15. Of a node that is added later: whom it
+   * shall meet first; such a node must be told the clusterId.
+   */
   members: { nodeId: number; host: string; port: number }[]
   /** Voters of each metastore partition. Default min(3, members). */
   replicationFactor?: number
@@ -26,7 +30,7 @@ export interface CheckedCluster {
   readonly nodeId: number
   readonly listen: PeerAddress
   /** Ascending by node id. */
-  readonly members: readonly ({ readonly nodeId: number } & PeerAddress)[]
+  readonly members: readonly Member[]
   readonly replicationFactor: number
   readonly tls: TlsOptions | undefined
   readonly secret: string | undefined
@@ -58,9 +62,7 @@ export function checkCluster(cluster: ClusterOptions): CheckedCluster {
   integer(cluster.members.length, 'the number of cluster.members', 1, MEMBERS_MAX)
   const members = cluster.members
     .map((member, i) => {
-      const field = `cluster.members[${i}]`
-      integer(member?.nodeId, `${field}.nodeId`, 1, NODE_ID_MAX)
-      return { nodeId: member.nodeId, ...address(member, field, 1) }
+      return checkMember(member, `cluster.members[${i}]`)
     })
     .sort((a, b) => a.nodeId - b.nodeId)
   for (const [i, member] of members.entries()) {
@@ -97,6 +99,12 @@ export function checkCluster(cluster: ClusterOptions): CheckedCluster {
       Math.floor(electionTimeoutMs / 3),
     ),
   }
+}
+
+/** A member that is to be added. @throws INVALID_REQUEST naming the field */
+export function checkMember(member: Member, field: string): Member {
+  integer(member?.nodeId, `${field}.nodeId`, 1, NODE_ID_MAX)
+  return { nodeId: member.nodeId, ...address(member, field, 1) }
 }
 
 function checkTls(tls: TlsOptions): TlsOptions {

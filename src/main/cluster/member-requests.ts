@@ -1,23 +1,37 @@
 /**
- * What members ask of each other besides Raft (the payloads of request frames, docs/wire-format.md):
- * calls for a domain that the other one leads. Little-endian; every payload begins with
+ * What members ask of each other besides Raft: payloads of request frames (docs/wire-format.md).
  *
- *   varint domain
+ *   write     varint domain, then a write as for the worker (shared/messages.ts);
+ *             answer: its answer
+ *   read      varint domain, u8 1 when the read is linearizable, 0 when the leader's view is
+ *             enough, then a read as for the worker; answer: its answer
+ *   admin     varint domain, u8 operation, then its arguments as a JSON array of numbers;
+ *             answer: JSON
+ *   members   a list of members (member-book.ts) as JSON; answer: the list of who was asked
  *
- *   write     then a write as for the worker (shared/messages.ts); answer: its answer
- *   read      then u8 1 when the read is linearizable, 0 when the leader's view is enough; then a read
- *             as for the worker; answer: its answer
- *   admin     then u8 operation, and for `transfer` varint node; answer: JSON
+ * The first three are answered by the node that leads the domain; others answer UNAVAILABLE,
+ * details {leader}: the leader that they know, or 0.
  */
 
 /** On the wire; these never change. */
-export const MEMBER_REQUEST = { write: 1, read: 2, admin: 3 } as const
+export const MEMBER_REQUEST = { write: 1, read: 2, admin: 3, members: 4 } as const
 
+/** On the wire: the position, which never changes. */
 export const ADMIN_OPERATIONS = [
   'flush',
   'compact',
   'collectGarbage',
   'countGarbage',
+  /** node */
   'transfer',
+  /** The voters that the group shall have; answer: whether it has them. A step on the way there. */
+  'place',
 ] as const
 export type AdminOperation = (typeof ADMIN_OPERATIONS)[number]
+
+/** Carries out an operation on a domain that this node leads. */
+export type Administer = (
+  operation: AdminOperation,
+  domain: number,
+  args: readonly number[],
+) => Promise<unknown>

@@ -1,7 +1,7 @@
 /**
  * The other members of the cluster, as this node's callers need them: who leads a domain, calls to
- * it, and the confirmation that a linearizable read asks for. And the other side of it: what members
- * ask of this node. Main thread.
+ * it, and the confirmation that a linearizable read asks for. And the other side of it: what
+ * members ask of this node. Main thread.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ByteReader, ByteWriter } from '../../codec/bytes.ts'
@@ -11,12 +11,25 @@ import type { IncomingRequest } from '../net/incoming-requests.ts'
 import type { Transport } from '../net/transport.ts'
 import type { RaftNode } from '../replication/raft-node.ts'
 import type { Replica } from '../replication/replica.ts'
-import { ADMIN_OPERATIONS, type AdminOperation, MEMBER_REQUEST } from './member-requests.ts'
+import { type Member, type MemberBook, type MemberList, parseMembers } from './member-book.ts'
+import {
+  ADMIN_OPERATIONS,
+  type Administer,
+  type AdminOperation,
+  MEMBER_REQUEST,
+} from './member-requests.ts'
+import { initialConfiguration } from './placement.ts'
 
 /** Milliseconds from a call to its refusal, when nobody leads the domain or answers. */
 const CALL_TIMEOUT_MS = 10_000
 /** Between two looks for a leader that is not known or not ready. */
 const LOOK_MS = 10
+/** A change of members moves no rows but what is in the log: tables are in the bucket. */
+const CHANGE_TIMEOUT_MS = 300_000
+const PLACE_LOOK_MS = 50
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
 
 export interface MembersOptions {
   readonly nodeId: number
@@ -24,12 +37,8 @@ export interface MembersOptions {
   readonly node: RaftNode
   readonly domains: readonly DomainHandle[]
   readonly replicas: readonly Replica[]
-  /** Carries out an operation on a domain that this node leads. */
-  readonly administer: (
-    operation: AdminOperation,
-    domain: number,
-    argument: number,
-  ) => Promise<unknown>
+  readonly book: MemberBook
+  readonly administer: Administer
 }
 
 /** One call, at this node or at another one that leads. */
@@ -98,14 +107,18 @@ export class Members {
   }
 
   /** Has an operation carried out by the node that leads the domain. */
-  async administer(operation: AdminOperation, domain: number, argument: number): Promise<unknown> {
+  async administer(
+    operation: AdminOperation,
+    domain: number,
+    args: readonly number[],
+  ): Promise<unknown> {
     return await this.call<unknown>(domain, false, {
-      here: () => this.#options.administer(operation, domain, argument),
+      here: () => this.#options.administer(operation, domain, args),
       there: async (leader, timeoutMs) => {
         const out = new ByteWriter(16).varint(domain)
-        out.u8(ADMIN_OPERATIONS.indexOf(operation)).varint(argument)
+        out.u8(ADMIN_OPERATIONS.indexOf(operation)).raw(encoder.encode(JSON.stringify(args)))
         const answer = await this.ask(leader, MEMBER_REQUEST.admin, out.take(), timeoutMs)
-        return JSON.parse(new TextDecoder().decode(answer)) as unknown
+        return JSON.parse(decoder.decode(answer)) as unknown
       },
     })
   }
@@ -120,6 +133,75 @@ export class Members {
       'UNAVAILABLE',
       `metastore partition ${domain} has no leader that this node knows; nothing was written`,
     )
+  }
+
+  // -------------------------------------------------------------- who the members are
+
+  /** Connects to the others. */
+  start(): void {
+    this.#options.transport.setPeers(this.#options.book.addresses)
+  }
+
+  onLink(peer: number, isUp: boolean): void {
+    if (isUp) void this.#compareLists(peer)
+    else this.#options.node.unreachable(peer)
+  }
+
+  /** Two members that meet both have the newer list afterwards. */
+  async #compareLists(peer: number): Promise<void> {
+    const payload = encoder.encode(JSON.stringify(this.#options.book.list))
+    try {
+      const answer = await this.ask(peer, MEMBER_REQUEST.members, payload, CALL_TIMEOUT_MS)
+      await this.#adopt(parseMembers(decoder.decode(answer), `list of node ${peer}`))
+    } catch {
+      // The next time they meet.
+    }
+  }
+
+  async #adopt(list: MemberList): Promise<void> {
+    const { book, transport } = this.#options
+    if ((await book.adopt(list)) && !this.#isClosed) transport.setPeers(book.addresses)
+  }
+
+  /**
+   * Adds and removes members: those that come are told to all first, then every group goes to the
+   * voters that its placement over the new members names, and last those that leave are forgotten.
+   * Broken off, it can be called again.
+   */
+  async change(
+    added: readonly Member[],
+    removed: readonly number[],
+    replicationFactor: number,
+  ): Promise<void> {
+    const { book, domains } = this.#options
+    const deadline = performance.now() + CHANGE_TIMEOUT_MS
+    const known = book.list.members.filter(
+      ({ nodeId }) => !added.some(member => member.nodeId === nodeId),
+    )
+    await this.#announce([...known, ...added])
+    const left = book.list.members.filter(({ nodeId }) => !removed.includes(nodeId))
+    const ids = left.map(({ nodeId }) => nodeId)
+    const factor = Math.min(replicationFactor, ids.length)
+    await Promise.all(
+      domains.map(async ({ number }) => {
+        const { voters } = initialConfiguration(number, ids, factor)
+        while ((await this.administer('place', number, voters)) !== true) {
+          if (performance.now() > deadline || this.#isClosed) throw notMoved(number, voters)
+          await sleep(PLACE_LOOK_MS)
+        }
+      }),
+    )
+    if (removed.length > 0) await this.#announce(left)
+  }
+
+  /** A new list, for this node and all that it reaches; others hear of it when they meet one. */
+  async #announce(members: readonly Member[]): Promise<void> {
+    const { book, nodeId } = this.#options
+    const sorted = [...members].sort((a, b) => a.nodeId - b.nodeId)
+    const before = book.list.members
+    await this.#adopt({ change: book.list.change + 1, members: sorted })
+    const peers = [...before, ...sorted].map(member => member.nodeId).filter(id => id !== nodeId)
+    await Promise.all([...new Set(peers)].map(peer => this.#compareLists(peer)))
   }
 
   // -------------------------------------------------------------- what others ask
@@ -141,6 +223,10 @@ export class Members {
 
   async #answerTo({ kind, payload }: IncomingRequest): Promise<Uint8Array> {
     const { domains, node, administer } = this.#options
+    if (kind === MEMBER_REQUEST.members) {
+      await this.#adopt(parseMembers(decoder.decode(payload), 'list of a member'))
+      return encoder.encode(JSON.stringify(this.#options.book.list))
+    }
     const reader = new ByteReader(payload, 'request of a member')
     const number = reader.varint()
     const domain = domains.at(number)
@@ -165,9 +251,12 @@ export class Members {
         return domain.readEncoded(reader.raw(reader.remaining))
       case MEMBER_REQUEST.admin: {
         const operation = ADMIN_OPERATIONS[reader.u8()]
-        const argument = reader.remaining > 0 ? reader.varint() : 0
-        const result = await administer(operation, number, argument)
-        return new TextEncoder().encode(JSON.stringify(result ?? null))
+        const args = JSON.parse(decoder.decode(reader.raw(reader.remaining))) as unknown
+        if (operation === undefined || !Array.isArray(args) || !args.every(Number.isSafeInteger)) {
+          throw new MetastoreError('INVALID_REQUEST', 'an operation that is not known')
+        }
+        const result = await administer(operation, number, args as number[])
+        return encoder.encode(JSON.stringify(result ?? null))
       }
       default:
         throw new MetastoreError('INVALID_REQUEST', `request kind ${kind} is not known`)
@@ -189,6 +278,13 @@ function asMetastoreError(error: unknown): MetastoreError {
   if (error instanceof MetastoreError) return error
   const message = error instanceof Error ? error.message : String(error)
   return new MetastoreError('UNAVAILABLE', `this node could not answer: ${message}`)
+}
+
+function notMoved(domain: number, voters: readonly number[]): MetastoreError {
+  return new MetastoreError(
+    'UNAVAILABLE',
+    `metastore partition ${domain} did not come to the voters ${voters} in time; call it again`,
+  )
 }
 
 /** @throws UNAVAILABLE when it takes longer than a call may */

@@ -230,8 +230,8 @@ export class DiskLog {
   /**
    * Records the configuration that holds in the group from `index` on. The last one written counts,
    * whatever its index; cuts and entries that are replaced leave it alone. Copies `bytes`.
-   * Returns and throws as append(); INVALID_REQUEST also for a length that is not 1 byte to 8 MiB, and
-   * when the configurations of all groups would take more than 16 MiB.
+   * Returns and throws as append(); INVALID_REQUEST also for a length that is not 1 byte to 8 MiB,
+   * and when the configurations of all groups would take more than 16 MiB.
    */
   setConfiguration(group: number, index: number, bytes: Uint8Array): number {
     this.#checkWritable()

@@ -37,7 +37,9 @@ export async function joinCluster(
   const { clusterId, partitions, partitionsDefault } = wanted
   const key = clusterKey(clusterId)
   await dataDir.clear()
-  const bytes = encodeCluster(newCluster(clusterId, partitions ?? partitionsDefault, now))
+  const founders = cluster.members.map(({ nodeId }) => nodeId)
+  const created = newCluster(clusterId, partitions ?? partitionsDefault, now)
+  const bytes = encodeCluster({ ...created, founders })
   await io.run({ type: 'create', key, bytes })
   const present = await io.run({ type: 'read', key })
   const found = decodeCluster(present ?? bytes, key)
@@ -46,8 +48,8 @@ export async function joinCluster(
       `partitions is ${partitions}; the cluster was created with ${found.domains.length}`,
     )
   }
-  const isListed = cluster.members.some(({ nodeId }) => nodeId === cluster.nodeId)
-  if (!isListed || (await hasFlushed(io, found))) await dataDir.noteJoined()
+  const isFounder = found.founders?.includes(cluster.nodeId) ?? false
+  if (!isFounder || (await hasFlushed(io, found))) await dataDir.noteJoined()
   await dataDir.writeIntent(encodeCluster(found))
   await dataDir.finishIntent()
   return found

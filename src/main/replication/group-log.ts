@@ -91,7 +91,8 @@ export class GroupLog implements LogStorage {
 
   /**
    * Hands the work to the disk; nothing is written before its flush().
-   * @returns the ticket whose durability is that of the work; undefined when nothing is to be written
+   * @returns the ticket whose durability is that of the work; undefined when nothing is to be
+   * written
    */
   append({ hardState, snapshot, entries, mustSync }: AppendWork): number | undefined {
     const disk = this.#disk

@@ -3,8 +3,8 @@
  * is to be written goes to the shared log in one write with one sync, and messages leave together.
  *
  * Invariants
- *  1. What a group promises (AppendWork.responses) is let go when the disk has said that all of that
- *     append is durable, in the order of the appends.
+ *  1. What a group promises (AppendWork.responses) is let go when the disk has said that all of
+ *     that append is durable, in the order of the appends.
  *  2. Committed entries are handed to their owner once each, in order, from the cut of the log on.
  *  3. Reads are numbered from a random start, so no answer is taken for that of an earlier life.
  *  4. Ticks are counted by one timer; a late one counts once, so a stalled event loop lets no
@@ -12,6 +12,7 @@
  */
 import type { ConfigChange } from '../../codec/config-change.ts'
 import { MetastoreError } from '../../codec/errors.ts'
+import { placementStep } from '../cluster/placement-step.ts'
 import type { DiskLog } from '../log/disk-log.ts'
 import { Queue } from '../queue.ts'
 import { type ConfState, isOnlyVoter } from '../raft/configuration.ts'
@@ -144,6 +145,12 @@ export class RaftNode implements ReplicatedLog {
     this.#touch(member)
   }
 
+  /** Messages of one frame; a turn follows. */
+  receiveAll(messages: readonly { group: number; message: Message }[]): void {
+    for (const { group, message } of messages) this.receive(group, message)
+    this.turn()
+  }
+
   /** A member cannot be reached. */
   unreachable(nodeId: number): void {
     for (const member of this.#members) {
@@ -166,6 +173,19 @@ export class RaftNode implements ReplicatedLog {
     this.#touch(member)
     this.turn()
     return isTaken
+  }
+
+  /** A step of a group that this node leads towards other voters. @returns whether it is there */
+  place(group: number, voters: readonly number[]): boolean {
+    const { core } = this.#members[group]
+    const { configuration, progress } = core.status()
+    const matchOf = (member: number): number => {
+      const known = progress.get(member)
+      return known?.isActive === true ? known.match : 0
+    }
+    const step = placementStep(configuration, voters, core.lastIndex, matchOf)
+    if (step.kind === 'change') this.proposeChange(group, step.change)
+    return step.kind === 'done'
   }
 
   transferLeadership(group: number, target: number): void {

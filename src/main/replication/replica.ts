@@ -1,10 +1,10 @@
 /**
- * A domain's part in its Raft group: what is committed goes to the worker, on every node in the same
- * order, and the node that leads has the domain's writes and its way to the bucket.
+ * A domain's part in its Raft group: what is committed goes to the worker, on every node in the
+ * same order, and the node that leads has the domain's writes and its way to the bucket.
  *
- * The leader's worker inserts rows before they are committed; everywhere else they are inserted when
- * they are. Rows that were inserted and are then replaced in the log cannot be taken out again: the
- * worker begins anew (a rebuild) from the newest manifest and the log behind it.
+ * The leader's worker inserts rows before they are committed; everywhere else they are inserted
+ * when they are. Rows that were inserted and are then replaced in the log cannot be taken out
+ * again: the worker begins anew (a rebuild) from the newest manifest and the log behind it.
  *
  * Invariants
  *  1. The worker is given each committed entry once, in order, from the manifest on; what the node

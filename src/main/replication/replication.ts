@@ -1,0 +1,237 @@
+/**
+ * A node's part in replication, put together: its log on disk, the Raft groups over it, a replica
+ * for each domain, and in a cluster of several the connections to the other members.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ClusterFile } from '../../codec/cluster-file.ts'
+import { invalidRequest, MetastoreError } from '../../codec/errors.ts'
+import { LeaderBalance } from '../cluster/leader-balance.ts'
+import { MemberBook } from '../cluster/member-book.ts'
+import type { Administer } from '../cluster/member-requests.ts'
+import { Members } from '../cluster/members.ts'
+import { initialConfiguration } from '../cluster/placement.ts'
+import type { DomainHandle } from '../domain-handle.ts'
+import type { DiskLog } from '../log/disk-log.ts'
+import { Transport } from '../net/transport.ts'
+import type { CheckedOptions } from '../options.ts'
+import { type ConfState, EMPTY_CONF_STATE, isOnlyVoter } from '../raft/configuration.ts'
+import type { DataDir } from '../recovery/data-dir.ts'
+import { type RecoveredGroup, recoverGroups } from '../recovery/recover-groups.ts'
+import { GroupLog } from './group-log.ts'
+import { RaftNode } from './raft-node.ts'
+import { Replica } from './replica.ts'
+
+/** The node's id in a cluster of one, and its times: nobody competes with it. */
+const SOLO = { nodeId: 1, electionTimeoutMs: 1000, heartbeatIntervalMs: 100 } as const
+
+export interface ReplicationOptions {
+  readonly options: CheckedOptions
+  readonly cluster: ClusterFile
+  readonly dataDir: DataDir
+  readonly disk: DiskLog
+  readonly domains: readonly DomainHandle[]
+  /** This node leads the domain from now on, or does no more. */
+  readonly onLeading: (domain: DomainHandle, isLeading: boolean) => void
+  /** The domain is about to be handed over: what this node does as its leader must end. */
+  readonly beforeHandOver: (domain: DomainHandle) => void
+  readonly administer: Administer
+  /** The node cannot go on. */
+  readonly onFailure: (error: unknown) => void
+}
+
+export class Replication {
+  readonly nodeId: number
+  readonly node: RaftNode
+  /** Undefined in a cluster of one. */
+  readonly members: Members | undefined
+  readonly #options: ReplicationOptions
+  readonly #groups: readonly RecoveredGroup[]
+  readonly #replicas: readonly Replica[]
+  readonly #transport: Transport | undefined
+  readonly #balance: LeaderBalance | undefined
+  readonly #electionTimeoutMs: number
+  #leadingWaiters: (() => void)[] = []
+  #failure: Error | undefined
+
+  private constructor(
+    options: ReplicationOptions,
+    groups: readonly RecoveredGroup[],
+    transport: Transport | undefined,
+    book: MemberBook,
+  ) {
+    this.#options = options
+    this.#groups = groups
+    this.#transport = transport
+    const { domains, disk } = options
+    const { cluster } = options.options
+    const { nodeId, electionTimeoutMs, heartbeatIntervalMs } = cluster ?? SOLO
+    this.nodeId = nodeId
+    this.#electionTimeoutMs = electionTimeoutMs
+    const logs = groups.map((start, group) => new GroupLog(disk, group, start))
+    this.#replicas = domains.map((domain, group) => this.#replicaOf(domain, logs[group]))
+    this.node = new RaftNode({
+      ...{ nodeId, disk, logs, owners: this.#replicas, leaseMs: 0 },
+      tickMs: heartbeatIntervalMs,
+      electionTicks: Math.ceil(electionTimeoutMs / heartbeatIntervalMs),
+      random: below => Math.floor(Math.random() * below),
+      now: () => performance.now(),
+      send: (group, message) => transport?.send(group, message),
+      onFailure: options.onFailure,
+    })
+    for (const domain of domains) domain.log = this.node
+    if (transport === undefined || cluster === undefined) return
+    const { node } = this
+    this.members = new Members({
+      ...{ nodeId, transport, node, domains, replicas: this.#replicas, book },
+      administer: options.administer,
+    })
+    this.#balance = new LeaderBalance({
+      ...{ nodeId, node, transport, groups: domains.length },
+      isLeading: group => this.#replicas[group].isLeading,
+      handOver: (group, target) => this.handOver(group, target),
+      intervalMs: 4 * electionTimeoutMs,
+    })
+  }
+
+  /** Recovers the groups from the log and listens; nothing happens before start(). */
+  static async open(options: ReplicationOptions): Promise<Replication> {
+    const { cluster } = options.options
+    const { dataDir, disk, domains } = options
+    const nodeId = cluster?.nodeId ?? SOLO.nodeId
+    const initial = await initialConfigurations(options)
+    const groups = await recoverGroups(disk, nodeId, domains.length, initial)
+    const book = await MemberBook.open(dataDir.path, cluster?.members ?? [])
+    let replication: Replication | undefined
+    const { clusterId } = options.cluster
+    const { logger } = options.options
+    const transport =
+      cluster &&
+      (await Transport.listen(
+        { ...cluster, clusterId, logger },
+        {
+          onMessages: (_, messages) => replication?.node.receiveAll(messages),
+          onRequest: request => {
+            if (replication?.members !== undefined) replication.members.answer(request)
+            else request.respond(new MetastoreError('UNAVAILABLE', 'this node is not open yet'))
+          },
+          onLink: (peer, isUp) => replication?.members?.onLink(peer, isUp),
+        },
+      ))
+    replication = new Replication(options, groups, transport, book)
+    return replication
+  }
+
+  /**
+   * Takes part. Resolves when this node's replicas have what is known to be committed, and it leads
+   * the domains of which it is the only voter.
+   */
+  async start(): Promise<void> {
+    const { domains } = this.#options
+    const alone = this.#groups.flatMap(({ configuration }, group) =>
+      isOnlyVoter(configuration, this.nodeId) ? [group] : [],
+    )
+    this.node.start(alone)
+    this.members?.start()
+    this.#balance?.start()
+    await Promise.all([
+      ...alone.map(group => this.#leads(group)),
+      ...this.#groups.map(({ commit }, group) => domains[group].progress.reached(commit)),
+    ])
+  }
+
+  isLeading(domain: number): boolean {
+    return this.#replicas[domain].isLeading
+  }
+
+  #replicaOf(domain: DomainHandle, log: GroupLog): Replica {
+    const group = domain.number
+    const options = {
+      ...{ domain, log },
+      patienceMs: 2 * this.#electionTimeoutMs,
+      onLeading: (isLeading: boolean) => this.#onLeading(domain, isLeading),
+      onCovered: (index: number) => this.node.cut(group, index),
+      onCaughtUp: () => this.node.resume(group),
+      onFailure: this.#options.onFailure,
+    }
+    const replica = new Replica(options, this.#groups[group].manifest)
+    domain.onLost = () => replica.onRefused()
+    return replica
+  }
+
+  #onLeading(domain: DomainHandle, isLeading: boolean): void {
+    this.#options.onLeading(domain, isLeading)
+    for (const wake of this.#leadingWaiters.splice(0)) wake()
+  }
+
+  /** Resolves when this node leads the domain. */
+  async #leads(domain: number): Promise<void> {
+    while (!this.isLeading(domain)) {
+      if (this.#failure !== undefined) throw this.#failure
+      await new Promise<void>(resolve => this.#leadingWaiters.push(resolve))
+    }
+  }
+
+  /**
+   * Hands a domain that this node leads over to another voter, between two writes, so that none is
+   * refused on its way to the log.
+   * @throws INVALID_REQUEST for a node that is no voter; UNAVAILABLE when it does not take over
+   */
+  async handOver(domain: number, target: number): Promise<void> {
+    const { node } = this
+    if (node.leader(domain) === target) return
+    const { voters } = node.status(domain).configuration
+    if (!voters.includes(target)) {
+      throw invalidRequest(
+        `toNodeId is ${target}; the voters of metastore partition ${domain} are ${voters}`,
+      )
+    }
+    const handle = this.#options.domains[domain]
+    const timeoutMs = 2 * this.#electionTimeoutMs
+    const deadline = performance.now() + timeoutMs
+    const isInTime = (): boolean => performance.now() < deadline && this.#failure === undefined
+    this.#options.beforeHandOver(handle)
+    handle.pauseWrites()
+    try {
+      while (!handle.isIdle && isInTime()) await sleep(1)
+      if (handle.isIdle) node.transferLeadership(domain, target)
+      while (node.isLeader(domain) && isInTime()) await sleep(2)
+    } finally {
+      handle.resumeWrites()
+      if (this.isLeading(domain)) this.#options.onLeading(handle, true)
+    }
+    while (node.leader(domain) !== target && isInTime()) await sleep(2)
+    if (node.leader(domain) === target) return
+    throw new MetastoreError(
+      'UNAVAILABLE',
+      `node ${target} has not taken over metastore partition ${domain} within ${timeoutMs} ms`,
+    )
+  }
+
+  /** Whoever waits for this node is refused; nothing more is handed to the workers. */
+  fail(error: Error): void {
+    this.#failure ??= error
+    this.#balance?.close()
+    this.members?.close()
+    for (const wake of this.#leadingWaiters.splice(0)) wake()
+  }
+
+  /** What was proposed is made durable; then the log, the connections and all timers are gone. */
+  async close(): Promise<void> {
+    this.fail(new MetastoreError('CLOSED', 'the metastore is closed'))
+    for (const replica of this.#replicas) replica.close()
+    await Promise.all([this.#transport?.close(), this.node.close()])
+  }
+}
+
+/** What groups begin with on this node. */
+async function initialConfigurations({
+  options,
+  cluster: { founders },
+  dataDir,
+}: ReplicationOptions): Promise<(group: number) => ConfState> {
+  const { cluster } = options
+  if (cluster === undefined) return () => ({ ...EMPTY_CONF_STATE, voters: [SOLO.nodeId] })
+  if (founders === undefined || !(await dataDir.isFounder())) return () => EMPTY_CONF_STATE
+  const factor = Math.min(cluster.replicationFactor, founders.length)
+  return group => initialConfiguration(group, founders, factor)
+}

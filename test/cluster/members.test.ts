@@ -1,0 +1,77 @@
+/**
+ * Goal: members come and go while the cluster works, and leadership is where it should be.
+ * Method: whole clusters in one process, over loopback.
+ */
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Metastore } from '../../src/index.ts'
+import { TestCluster } from './test-cluster.ts'
+
+const topicId = randomUUID()
+const places = Array.from({ length: 8 }, (_, partition) => ({ topicId, partition }))
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
+
+async function until(what: string, isDone: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 20_000
+  while (!(await isDone())) {
+    assert.ok(Date.now() < deadline, what)
+    await sleep(50)
+  }
+}
+
+async function putAll(node: Metastore, key: string): Promise<void> {
+  await Promise.all(places.map(tp => node.records('k').put(tp, key, bytes(key))))
+}
+
+async function expectAll(node: Metastore, key: string): Promise<void> {
+  for (const tp of places) assert.deepEqual(await node.records('k').get(tp, key), bytes(key))
+}
+
+async function leaders(node: Metastore): Promise<(number | null)[]> {
+  return (await node.status()).partitions.map(({ leader }) => leader)
+}
+
+test('a dead node is replaced by a new one, which has everything', {
+  timeout: 90_000,
+}, async () => {
+  await using cluster = await TestCluster.start(3, { memtableBytesMax: 65_536 })
+  await putAll(cluster.node(1), 'before')
+  await cluster.node(1).flush()
+  await putAll(cluster.node(2), 'behind')
+  await cluster.close(3)
+  const added = await cluster.join()
+  await cluster.node(1).changeMembers({ add: [added], remove: [3] })
+  await putAll(cluster.node(2), 'after')
+  const fresh = cluster.node(added.nodeId)
+  for (const key of ['before', 'behind', 'after']) await expectAll(fresh, key)
+  // It counts: with it and one other the cluster goes on.
+  await cluster.close(1)
+  await putAll(fresh, 'last')
+  await expectAll(cluster.node(2), 'last')
+})
+
+test('a member that leaves hands over what it led', { timeout: 90_000 }, async () => {
+  await using cluster = await TestCluster.start(4)
+  await putAll(cluster.node(1), 'before')
+  await cluster.node(2).changeMembers({ remove: [1] })
+  await cluster.close(1)
+  await putAll(cluster.node(4), 'after')
+  await expectAll(cluster.node(3), 'before')
+  assert.ok(!(await leaders(cluster.node(2))).includes(1))
+})
+
+test('leadership spreads over the nodes, and goes where it is told', {
+  timeout: 90_000,
+}, async () => {
+  await using cluster = await TestCluster.start(3, { partitions: 6 })
+  const [one] = [cluster.node(1)]
+  await until('every node leads two partitions', async () => {
+    const found = await leaders(one)
+    return [1, 2, 3].every(id => found.filter(leader => leader === id).length === 2)
+  })
+  await one.transferLeadership(0, 2)
+  await putAll(one, 'a')
+  await assert.rejects(one.transferLeadership(0, 9), { code: 'INVALID_REQUEST' })
+})
