@@ -335,12 +335,11 @@ export class Metastore extends MetastoreReads implements AsyncDisposable {
   }
 
   /**
-   * Adds members and removes others, one change after the other; resolves when every metastore
-   * partition has the voters that its placement over the new members names, as many as
-   * cluster.replicationFactor says. A node that is added is started first, with this clusterId, an empty dataDir
-   * and members that include itself; one that was removed may be stopped afterwards. To replace a
-   * dead node, add the new one and remove the dead one in one call, the new one under an id of its
-   * own.
+   * Adds members and removes others; resolves when every metastore partition has the voters that
+   * its placement over the new members names, as many as cluster.replicationFactor says. A node
+   * that is added is started first, with this clusterId, an empty dataDir and an id of its own; one
+   * that was removed may be stopped afterwards. To replace a dead node, add the new one and remove
+   * the dead one in one call.
    * @throws INVALID_REQUEST naming the field; UNAVAILABLE when it did not come to its end in time:
    *   it can be called again
    */

@@ -1,6 +1,6 @@
 /**
- * Spreads leadership: from time to time a node hands one of its groups over to the voter that should
- * lead it (placement.ts), if that one is well and has the whole log.
+ * Spreads leadership: from time to time a node hands one of its groups over to the voter that
+ * should lead it (placement.ts), if that one is well and has the whole log.
  */
 import type { Transport } from '../net/transport.ts'
 import type { RaftNode } from '../replication/raft-node.ts'
