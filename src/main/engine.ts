@@ -379,6 +379,7 @@ export class Engine {
       }
     }
     for (const domain of this.domains) domain.endPacing()
+    if (this.#failure === undefined) await step(() => this.#replication?.leave())
     this.#replication?.members?.close()
     await this.#answered(CLOSE_GRACE_MS)
     const storage = step(() => this.#storage?.close())

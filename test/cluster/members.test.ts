@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Metastore } from '../../src/index.ts'
+import { Metastore } from '../../src/index.ts'
 import { TestCluster } from './test-cluster.ts'
 
 const topicId = randomUUID()
@@ -74,4 +74,38 @@ test('leadership spreads over the nodes, and goes where it is told', {
   await one.transferLeadership(0, 2)
   await putAll(one, 'a')
   await assert.rejects(one.transferLeadership(0, 9), { code: 'INVALID_REQUEST' })
+})
+
+test('a dataDir is opened as the node that it is', { timeout: 60_000 }, async () => {
+  await using cluster = await TestCluster.start(2)
+  await cluster.close(2)
+  const options = { dataDir: cluster.directoryOf(2), objectStore: cluster.bucket }
+  await assert.rejects(Metastore.open(options), {
+    code: 'INVALID_REQUEST',
+    message: /is that of node 2, not a cluster of one/,
+  })
+  await cluster.close(1)
+  await assert.rejects(cluster.open(1, { dataDir: cluster.directoryOf(2) }), {
+    code: 'INVALID_REQUEST',
+    message: /cluster.nodeId: .* is that of node 2, not node 1/,
+  })
+})
+
+test('a node that closes has handed over what it led', { timeout: 60_000 }, async () => {
+  await using cluster = await TestCluster.start(3, { partitions: 4 })
+  await putAll(cluster.node(1), 'before')
+  const terms = async (node: Metastore): Promise<number[]> =>
+    (await node.status()).partitions.map(({ term }) => term)
+  const [leader] = await leaders(cluster.node(1))
+  assert.ok(leader)
+  const other = cluster.node(leader === 1 ? 2 : 1)
+  const before = await terms(other)
+  await cluster.close(leader)
+  await putAll(other, 'after')
+  // One election each, which needed no timeout and had no rival.
+  const after = await terms(other)
+  assert.ok(
+    after.every((term, i) => term <= before[i] + 1),
+    `${before} ${after}`,
+  )
 })

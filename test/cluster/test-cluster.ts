@@ -30,7 +30,7 @@ export class TestCluster implements AsyncDisposable {
   readonly directory: string
   readonly ports: number[]
   readonly nodes: Map<number, Metastore> = new Map()
-  readonly #bucket = `memory:test-cluster-${process.pid}-${++clusters}`
+  readonly bucket: string = `memory:test-cluster-${process.pid}-${++clusters}`
   readonly #options: Partial<MetastoreOptions>
 
   private constructor(directory: string, ports: number[], options: Partial<MetastoreOptions>) {
@@ -46,15 +46,20 @@ export class TestCluster implements AsyncDisposable {
     return cluster
   }
 
-  async open(nodeId: number): Promise<Metastore> {
+  directoryOf(nodeId: number): string {
+    return join(this.directory, `node-${nodeId}`)
+  }
+
+  async open(nodeId: number, options: Partial<MetastoreOptions> = {}): Promise<Metastore> {
     const host = '127.0.0.1'
     const node = await Metastore.open({
-      dataDir: join(this.directory, `node-${nodeId}`),
-      objectStore: this.#bucket,
+      dataDir: this.directoryOf(nodeId),
+      objectStore: this.bucket,
       clusterId: CLUSTER_ID,
       partitions: 2,
       workers: 1,
       ...this.#options,
+      ...options,
       cluster: {
         nodeId,
         listen: { host, port: this.ports[nodeId - 1] },

@@ -4,7 +4,7 @@
  *   LOCK            held, by an advisory lock of the system, while a Metastore has it open
  *   cluster.json    written last at creation: its presence means that creation was finished
  *   cluster.json.creating  what a creation under way is about to create
- *   joined          the node came to a cluster that was there already
+ *   node.json       of a cluster of several: which node it is, and whether it was a founder
  *   log/            the Raft log (docs/log-format.md)
  *   cache/          copies of tables, under their names in the bucket
  */
@@ -12,12 +12,23 @@ import { closeSync, openSync } from 'node:fs'
 import { access, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type ClusterFile, decodeCluster } from '../../codec/cluster-file.ts'
-import { conflict } from '../../codec/errors.ts'
+import { conflict, corruption } from '../../codec/errors.ts'
 import { fsExtensions } from '../../shared/fs-extensions.ts'
 
 const CLUSTER_FILE = 'cluster.json'
 const INTENT_FILE = 'cluster.json.creating'
-const JOINED_FILE = 'joined'
+const NODE_FILE = 'node.json'
+const NODE_FORMAT = 'waymark-node'
+const NODE_VERSION = 1
+
+export interface NodeIdentity {
+  readonly nodeId: number
+  /**
+   * Whether it was among the first voters. Else its groups have no members until others add it: a
+   * voter with an empty log would have forgotten its votes.
+   */
+  readonly isFounder: boolean
+}
 
 export class DataDir {
   readonly path: string
@@ -95,18 +106,29 @@ export class DataDir {
     await syncDirectory(this.path)
   }
 
-  /**
-   * Whether this node was among the first voters. Else its groups have no members until others add
-   * it: a voter with an empty log would have forgotten its votes.
-   */
-  async isFounder(): Promise<boolean> {
-    return !(await exists(join(this.path, JOINED_FILE)))
+  /** Which node of a cluster of several this is; undefined in a cluster of one. @throws CORRUPTION */
+  async readNode(): Promise<NodeIdentity | undefined> {
+    const path = join(this.path, NODE_FILE)
+    const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined
+      throw error
+    })
+    if (text === undefined) return undefined
+    const { format, version, nodeId, isFounder } = JSON.parse(text) as Record<string, unknown>
+    const isGood =
+      format === NODE_FORMAT &&
+      version === NODE_VERSION &&
+      Number.isSafeInteger(nodeId) &&
+      typeof isFounder === 'boolean'
+    if (!isGood) throw corruption(`${path} does not say which node this is`, { file: path })
+    return { nodeId: nodeId as number, isFounder: isFounder as boolean }
   }
 
-  /** Notes, durably, that this node joins a cluster that is there already. */
-  async noteJoined(): Promise<void> {
-    const file = await open(join(this.path, JOINED_FILE), 'w')
+  async writeNode(node: NodeIdentity): Promise<void> {
+    const text = JSON.stringify({ format: NODE_FORMAT, version: NODE_VERSION, ...node })
+    const file = await open(join(this.path, NODE_FILE), 'w')
     try {
+      await file.writeFile(text)
       await file.sync()
     } finally {
       await file.close()
@@ -118,7 +140,7 @@ export class DataDir {
   async clear(): Promise<void> {
     await rm(this.logDirectory, { recursive: true, force: true })
     await rm(this.cacheDirectory, { recursive: true, force: true })
-    await rm(join(this.path, JOINED_FILE), { force: true })
+    await rm(join(this.path, NODE_FILE), { force: true })
   }
 
   close(): void {

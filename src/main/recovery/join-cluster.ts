@@ -48,8 +48,9 @@ export async function joinCluster(
       `partitions is ${partitions}; the cluster was created with ${found.domains.length}`,
     )
   }
-  const isFounder = found.founders?.includes(cluster.nodeId) ?? false
-  if (!isFounder || (await hasFlushed(io, found))) await dataDir.noteJoined()
+  const isNamed = found.founders?.includes(cluster.nodeId) ?? false
+  const isFounder = isNamed && !(await hasFlushed(io, found))
+  await dataDir.writeNode({ nodeId: cluster.nodeId, isFounder })
   await dataDir.writeIntent(encodeCluster(found))
   await dataDir.finishIntent()
   return found

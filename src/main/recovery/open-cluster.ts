@@ -22,6 +22,9 @@ export async function openCluster(
   if (known === undefined) {
     const { clusterId, partitions, durability, logger } = options
     if (restoreFrom !== undefined) {
+      if (options.cluster !== undefined) {
+        throw invalidRequest('restore makes a cluster of one; open it without cluster')
+      }
       const source = { sourceId: restoreFrom, clusterId, partitions, durability, logger }
       return restoreCluster(dataDir, io, { ...source, now: Date.now })
     }
@@ -33,6 +36,7 @@ export async function openCluster(
     const wanted = newCluster(clusterId, partitions ?? PARTITIONS_DEFAULT, Date.now())
     return createCluster(dataDir, io, wanted)
   }
+  await checkNode(options, dataDir)
   if (restoreFrom !== undefined) {
     throw conflict(`dataDir ${dataDir.path} already holds cluster ${known.clusterId}`)
   }
@@ -47,4 +51,13 @@ export async function openCluster(
     )
   }
   return known
+}
+
+/** @throws INVALID_REQUEST when the directory is another node's, or one of a cluster of one */
+async function checkNode({ cluster }: CheckedOptions, dataDir: DataDir): Promise<void> {
+  const node = await dataDir.readNode()
+  if (node?.nodeId === cluster?.nodeId) return
+  const wanted = cluster === undefined ? 'a cluster of one' : `node ${cluster.nodeId}`
+  const found = node === undefined ? 'a cluster of one' : `node ${node.nodeId}`
+  throw invalidRequest(`cluster.nodeId: dataDir ${dataDir.path} is that of ${found}, not ${wanted}`)
 }

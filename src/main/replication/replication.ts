@@ -176,7 +176,11 @@ export class Replication {
    * refused on its way to the log.
    * @throws INVALID_REQUEST for a node that is no voter; UNAVAILABLE when it does not take over
    */
-  async handOver(domain: number, target: number): Promise<void> {
+  async handOver(
+    domain: number,
+    target: number,
+    timeoutMs: number = 2 * this.#electionTimeoutMs,
+  ): Promise<void> {
     const { node } = this
     if (node.leader(domain) === target) return
     const { voters } = node.status(domain).configuration
@@ -186,7 +190,6 @@ export class Replication {
       )
     }
     const handle = this.#options.domains[domain]
-    const timeoutMs = 2 * this.#electionTimeoutMs
     const deadline = performance.now() + timeoutMs
     const isInTime = (): boolean => performance.now() < deadline && this.#failure === undefined
     this.#options.beforeHandOver(handle)
@@ -205,6 +208,30 @@ export class Replication {
       'UNAVAILABLE',
       `node ${target} has not taken over metastore partition ${domain} within ${timeoutMs} ms`,
     )
+  }
+
+  /**
+   * Before it closes, the node hands over what it leads to voters that are well, so that nobody has
+   * to wait for an election. Takes no longer than an election does.
+   */
+  async leave(): Promise<void> {
+    const led = this.#options.domains.filter(({ number }) => this.isLeading(number))
+    await Promise.all(led.map(({ number }) => this.#handOverToAnyone(number)))
+  }
+
+  async #handOverToAnyone(domain: number): Promise<void> {
+    const { configuration, progress, commit } = this.node.status(domain)
+    const target = configuration.voters.find(voter => {
+      const known = progress.get(voter)
+      const isWell = known?.isActive === true && known.match >= commit
+      return voter !== this.nodeId && isWell && this.#transport?.isReachable(voter) === true
+    })
+    if (target === undefined) return
+    try {
+      await this.handOver(domain, target, this.#electionTimeoutMs)
+    } catch {
+      // Then they elect somebody.
+    }
   }
 
   /** Whoever waits for this node is refused; nothing more is handed to the workers. */
@@ -231,7 +258,8 @@ async function initialConfigurations({
 }: ReplicationOptions): Promise<(group: number) => ConfState> {
   const { cluster } = options
   if (cluster === undefined) return () => ({ ...EMPTY_CONF_STATE, voters: [SOLO.nodeId] })
-  if (founders === undefined || !(await dataDir.isFounder())) return () => EMPTY_CONF_STATE
+  const node = await dataDir.readNode()
+  if (founders === undefined || node?.isFounder !== true) return () => EMPTY_CONF_STATE
   const factor = Math.min(cluster.replicationFactor, founders.length)
   return group => initialConfiguration(group, founders, factor)
 }
