@@ -69,6 +69,10 @@ export class SoloLog implements ReplicatedLog {
     return this.#disk.pinningGroup()
   }
 
+  get isFull(): boolean {
+    return this.#disk.isFull
+  }
+
   close(): Promise<void> {
     return this.#disk.close()
   }
