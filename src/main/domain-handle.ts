@@ -41,6 +41,7 @@ const ANSWERS_WAITING_MAX = 65_536
 const RETRY_AFTER_MS = 20
 /** What a caller may try again after, when compactions are behind. */
 const COMPACTION_RETRY_AFTER_MS = 250
+const DISK_FULL_RETRY_AFTER_MS = 1000
 
 interface Proposal {
   index: number
@@ -240,6 +241,9 @@ export class DomainHandle {
         'UNAVAILABLE',
         `metastore partition ${this.number} has no leader here`,
       )
+    }
+    if (this.log?.isFull === true) {
+      throw this.#overloaded('the disk of the log is full', DISK_FULL_RETRY_AFTER_MS)
     }
     const { unacknowledgedBytes } = this.#acknowledgements
     if (unacknowledgedBytes >= UNACKNOWLEDGED_BYTES_MAX) {

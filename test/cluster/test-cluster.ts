@@ -1,4 +1,5 @@
 /** A cluster of several nodes in one process, over loopback, with one bucket in memory. */
+import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -24,12 +25,13 @@ async function freePorts(count: number): Promise<number[]> {
 }
 
 let clusters = 0
-const CLUSTER_ID = '0b5f7a5e-3a8f-4c1e-9f43-6a1c7b9d2e10'
 
 export class TestCluster implements AsyncDisposable {
   readonly directory: string
   readonly ports: number[]
   readonly nodes: Map<number, Metastore> = new Map()
+  /** Its own: ports may be another cluster's in a moment. */
+  readonly #clusterId = randomUUID()
   readonly bucket: string = `memory:test-cluster-${process.pid}-${++clusters}`
   readonly #options: Partial<MetastoreOptions>
 
@@ -55,7 +57,7 @@ export class TestCluster implements AsyncDisposable {
     const node = await Metastore.open({
       dataDir: this.directoryOf(nodeId),
       objectStore: this.bucket,
-      clusterId: CLUSTER_ID,
+      clusterId: this.#clusterId,
       partitions: 2,
       workers: 1,
       ...this.#options,

@@ -83,27 +83,30 @@ export class Members {
 
   /** Finds the leader and calls it, again and again until the deadline. */
   async call<T>(domain: number, isRepeatable: boolean, ways: Ways<T>): Promise<T> {
-    const { nodeId, node } = this.#options
     const deadline = performance.now() + CALL_TIMEOUT_MS
+    /** Whom another member has named, or one that may know. */
     let guess = 0
     for (;;) {
-      const timeoutMs = deadline - performance.now()
-      const leader = node.leader(domain) || guess
-      let reason: MetastoreError | undefined
+      let reason = this.#noLeader(domain)
       try {
         if (this.isLeading(domain)) return await ways.here()
-        if (leader !== 0 && leader !== nodeId) return await ways.there(leader, timeoutMs)
+        const leader = this.#leaderElsewhere(domain) || guess
+        guess = this.#options.node.someMember(domain, leader)
+        if (leader !== 0) return await ways.there(leader, deadline - performance.now())
       } catch (error) {
         if (!(error instanceof MetastoreError) || !mayRepeat(error, isRepeatable)) throw error
         reason = error
-        guess = hintOf(error)
+        guess = hintOf(error) || guess
       }
-      if (performance.now() >= deadline || this.#isClosed) throw reason ?? this.#noLeader(domain)
-      if (guess === 0 || guess === leader) {
-        guess = node.someMember(domain, leader)
-        await sleep(LOOK_MS)
-      }
+      if (performance.now() >= deadline || this.#isClosed) throw reason
+      await sleep(LOOK_MS)
     }
+  }
+
+  /** 0: nobody, or this node, which is not ready yet. */
+  #leaderElsewhere(domain: number): number {
+    const leader = this.#options.node.leader(domain)
+    return leader === this.#options.nodeId ? 0 : leader
   }
 
   /** Has an operation carried out by the node that leads the domain. */

@@ -380,6 +380,10 @@ export class RaftNode implements ReplicatedLog {
     return this.#options.disk.sizeBytes
   }
 
+  get isFull(): boolean {
+    return this.#options.disk.isFull
+  }
+
   pinningGroup(): number | undefined {
     return this.#options.disk.pinningGroup()
   }

@@ -20,6 +20,8 @@ export interface ReplicatedLog {
   readonly sizeBytes: number
   /** A group that keeps the oldest part of the log from being removed; undefined when none does. */
   pinningGroup(): number | undefined
+  /** The disk is full: what is proposed now may wait for room; reads go on. */
+  readonly isFull: boolean
   close(): Promise<void>
 }
 
