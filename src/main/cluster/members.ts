@@ -96,7 +96,9 @@ export class Members {
       } catch (error) {
         if (!(error instanceof MetastoreError) || !mayRepeat(error, isRepeatable)) throw error
         reason = error
-        guess = hintOf(error) || guess
+        const named = hintOf(error)
+        // This node is named before it knows itself.
+        if (named !== 0 && named !== this.#options.nodeId) guess = named
       }
       if (performance.now() >= deadline || this.#isClosed) throw reason
       await sleep(LOOK_MS)
