@@ -49,6 +49,8 @@ interface Ways<T> {
 
 export class Members {
   readonly #options: MembersOptions
+  /** By domain: who answered last. For domains of which this node has no replica. */
+  readonly #found: number[] = []
   #isClosed = false
 
   constructor(options: MembersOptions) {
@@ -81,28 +83,44 @@ export class Members {
     if (index > progress.index) await within(progress.reached(index), domain)
   }
 
-  /** Finds the leader and calls it, again and again until the deadline. */
+  /**
+   * Finds the leader and calls it, again and again until the deadline. Between two attempts the
+   * event loop has its turn; only where one that was asked names the leader, that one is asked at
+   * once.
+   */
   async call<T>(domain: number, isRepeatable: boolean, ways: Ways<T>): Promise<T> {
     const { nodeId, node } = this.#options
     const deadline = performance.now() + CALL_TIMEOUT_MS
-    let guess = 0
+    let hint = 0
+    let isRedirected = false
     for (;;) {
-      const timeoutMs = deadline - performance.now()
-      const leader = node.leader(domain) || guess
+      const isHere = this.isLeading(domain)
+      const target = isHere ? nodeId : hint || node.leader(domain) || (this.#found[domain] ?? 0)
       let reason: MetastoreError | undefined
+      hint = 0
       try {
-        if (this.isLeading(domain)) return await ways.here()
-        if (leader !== 0 && leader !== nodeId) return await ways.there(leader, timeoutMs)
+        if (isHere) return await ways.here()
+        if (target !== 0 && target !== nodeId) {
+          const answer = await ways.there(target, Math.max(1, deadline - performance.now()))
+          this.#found[domain] = target
+          return answer
+        }
       } catch (error) {
         if (!(error instanceof MetastoreError) || !mayRepeat(error, isRepeatable)) throw error
         reason = error
-        guess = hintOf(error)
+        hint = hintOf(error)
+        if (hint === target || hint === nodeId) hint = 0
       }
+      if (this.#found[domain] === target) this.#found[domain] = 0
       if (performance.now() >= deadline || this.#isClosed) throw reason ?? this.#noLeader(domain)
-      if (guess === 0 || guess === leader) {
-        guess = node.someMember(domain, leader)
-        await sleep(LOOK_MS)
-      }
+      // Two that take each other for the leader must not be asked without a pause.
+      isRedirected = hint !== 0 && !isRedirected
+      if (isRedirected) continue
+      await sleep(LOOK_MS)
+      const leader = node.leader(domain)
+      // This node is about to lead: nobody else knows better.
+      if (hint !== 0 || leader === nodeId) continue
+      if (leader === 0 || leader === target) hint = node.someMember(domain, target)
     }
   }
 
