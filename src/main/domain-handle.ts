@@ -94,6 +94,8 @@ export class DomainHandle {
   insertedIndex = 0
   /** What took effect on this node. */
   readonly progress: Progress = new Progress()
+  /** The same, for entries that this node has proposed and waits for as their leader. */
+  readonly #commits = new Progress()
   /** Told when the worker has rows that will never be committed. */
   onLost: () => void = () => {}
   log: ReplicatedLog | undefined
@@ -380,6 +382,7 @@ export class DomainHandle {
   /** Reads on this node see everything up to `index`, whose newest batch is `sequence`. */
   tookEffect(index: number, sequence: number): void {
     this.#makeVisible(sequence)
+    this.#commits.advance(index)
     this.progress.advance(index)
     if (this.#rebuilding !== undefined && index >= this.progress.index) {
       this.#rebuilding = undefined
@@ -395,9 +398,18 @@ export class DomainHandle {
     this.#acknowledgements.committed(this.#visible)
   }
 
-  /** Resolves when the entry at `index` is committed and has taken effect. */
+  /**
+   * Resolves when the entry at `index`, which this node has proposed while it leads, is committed
+   * and has taken effect. Rejects as soon as it leads no more: another entry may get the index.
+   */
   committed(index: number): Promise<void> {
-    return this.progress.reached(index)
+    if (this.#leadership === 0) return Promise.reject(this.#notLeading())
+    return this.#commits.reached(index)
+  }
+
+  /** Nobody waits for a commit any more: it may come, and nothing is to follow it. */
+  endCommits(reason: MetastoreError): void {
+    this.#commits.fail(reason)
   }
 
   // -------------------------------------------------------------- leading
@@ -415,6 +427,14 @@ export class DomainHandle {
     return this.#leadership !== 0
   }
 
+  /**
+   * Which time of leading this is; 0 while this node does not lead, or hands the domain over. What
+   * was made in another one must not be proposed.
+   */
+  get leadership(): number {
+    return this.#isPaused ? 0 : this.#leadership
+  }
+
   beginLeading(): void {
     this.#leadership = ++this.#leaderships
   }
@@ -422,7 +442,7 @@ export class DomainHandle {
   /** No more writes. What is on its way to the log may still be committed. */
   stopLeading(reason: MetastoreError): void {
     this.#leadership = 0
-    this.progress.refuse(reason)
+    this.#commits.refuse(reason)
     this.endPacing()
   }
 
@@ -527,6 +547,7 @@ export class DomainHandle {
   fail(reason: MetastoreError): void {
     this.#failure ??= reason
     this.#acknowledgements.fail(reason)
+    this.#commits.fail(reason)
     this.progress.fail(reason)
     this.#endRebuilding()
   }

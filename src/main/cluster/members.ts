@@ -49,6 +49,8 @@ interface Ways<T> {
 
 export class Members {
   readonly #options: MembersOptions
+  /** By domain: who answered last. For domains of which this node has no replica. */
+  readonly #found: number[] = []
   #isClosed = false
 
   constructor(options: MembersOptions) {
@@ -81,34 +83,45 @@ export class Members {
     if (index > progress.index) await within(progress.reached(index), domain)
   }
 
-  /** Finds the leader and calls it, again and again until the deadline. */
+  /**
+   * Finds the leader and calls it, again and again until the deadline. Between two attempts the
+   * event loop has its turn; only where one that was asked names the leader, that one is asked at
+   * once.
+   */
   async call<T>(domain: number, isRepeatable: boolean, ways: Ways<T>): Promise<T> {
+    const { nodeId, node } = this.#options
     const deadline = performance.now() + CALL_TIMEOUT_MS
-    /** Whom another member has named, or one that may know. */
-    let guess = 0
+    let hint = 0
+    let isRedirected = false
     for (;;) {
-      let reason = this.#noLeader(domain)
+      const isHere = this.isLeading(domain)
+      const target = isHere ? nodeId : hint || node.leader(domain) || (this.#found[domain] ?? 0)
+      let reason: MetastoreError | undefined
+      hint = 0
       try {
-        if (this.isLeading(domain)) return await ways.here()
-        const leader = this.#leaderElsewhere(domain) || guess
-        guess = this.#options.node.someMember(domain, leader)
-        if (leader !== 0) return await ways.there(leader, deadline - performance.now())
+        if (isHere) return await ways.here()
+        if (target !== 0 && target !== nodeId) {
+          const answer = await ways.there(target, Math.max(1, deadline - performance.now()))
+          this.#found[domain] = target
+          return answer
+        }
       } catch (error) {
         if (!(error instanceof MetastoreError) || !mayRepeat(error, isRepeatable)) throw error
         reason = error
-        const named = hintOf(error)
-        // This node is named before it knows itself.
-        if (named !== 0 && named !== this.#options.nodeId) guess = named
+        hint = hintOf(error)
+        if (hint === target || hint === nodeId) hint = 0
       }
-      if (performance.now() >= deadline || this.#isClosed) throw reason
+      if (this.#found[domain] === target) this.#found[domain] = 0
+      if (performance.now() >= deadline || this.#isClosed) throw reason ?? this.#noLeader(domain)
+      // Two that take each other for the leader must not be asked without a pause.
+      isRedirected = hint !== 0 && !isRedirected
+      if (isRedirected) continue
       await sleep(LOOK_MS)
+      const leader = node.leader(domain)
+      // This node is about to lead: nobody else knows better.
+      if (hint !== 0 || leader === nodeId) continue
+      if (leader === 0 || leader === target) hint = node.someMember(domain, target)
     }
-  }
-
-  /** 0: nobody, or this node, which is not ready yet. */
-  #leaderElsewhere(domain: number): number {
-    const leader = this.#options.node.leader(domain)
-    return leader === this.#options.nodeId ? 0 : leader
   }
 
   /** Has an operation carried out by the node that leads the domain. */

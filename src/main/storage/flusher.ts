@@ -43,6 +43,8 @@ export class Flusher {
   /** Of the queue's first memtable: in the bucket, and not yet in a manifest. */
   #built: { tables: BuiltTable[]; ids: TableIds } | undefined
   #waiters: Waiter[] = []
+  /** Why nothing more will be flushed. */
+  #closed: MetastoreError | undefined
   /** When the last flush was committed, or this instance opened; milliseconds since the epoch. */
   lastFlushAt: number
   /** Bytes of tables that went to the bucket. */
@@ -75,6 +77,7 @@ export class Flusher {
     const { committer } = this.#options
     const target = await this.#freeze()
     while (committer.announcedSequence < target) {
+      if (this.#closed !== undefined) throw this.#closed
       const last = this.#queue.at(-1)
       // While memtables wait for the bucket there may be none to rotate to: then once more.
       if (last === undefined && committer.isAnnounced) await this.#freeze()
@@ -94,6 +97,7 @@ export class Flusher {
 
   /** Stops after the step under way; what is not flushed stays in the log. */
   async close(reason: MetastoreError): Promise<void> {
+    this.#closed = reason
     await this.#work.close()
     this.#settle(waiter => waiter.reject(reason))
   }

@@ -54,9 +54,12 @@ export class ManifestCommitter {
   #last: Promise<unknown> = Promise.resolve()
   /** What the bucket's pointer names; null when this instance has not moved it yet. */
   #announced: Manifest | null = null
+  /** The time of leading that this works in. */
+  readonly #leadership: number
 
   constructor(options: ManifestCommitterOptions) {
     this.#options = options
+    this.#leadership = options.domain.leadership
     const { manifest } = options.domain
     this.#nextTableId = manifest?.nextTableId ?? 1
     this.#nextVersion = (manifest?.version ?? 0) + 1
@@ -104,6 +107,7 @@ export class ManifestCommitter {
       const { domain, io, log } = this.#options
       const { manifest } = domain
       if (manifest === null || manifest === this.#announced) return
+      this.#expectLeading()
       const bytes = encodeCommitted(manifest)
       await io.run({ type: 'overwrite', key: committedKey(manifest.domain), bytes })
       this.#announced = manifest
@@ -119,7 +123,8 @@ export class ManifestCommitter {
     return this.#exclusively(async () => {
       const { domain, log } = this.#options
       const { manifest } = domain
-      if (manifest === null || domain.hasUnflushed || !domain.isLeading) return
+      if (manifest === null || domain.hasUnflushed) return
+      this.#expectLeading()
       const index = log.propose(domain.number, ENTRY_KIND.manifest, encodeManifest(manifest))
       log.flush()
       await domain.committed(index)
@@ -138,12 +143,13 @@ export class ManifestCommitter {
     const { domain, io, log, tables } = this.#options
     // A node that cannot commit has nothing to put into the bucket.
     domain.expectAlive()
+    this.#expectLeading()
     const bytes = await this.#nextManifest(edit)
     const key = manifestKey(decodeManifest(bytes, 'next manifest'))
     if ((await io.run({ type: 'create', key, bytes })) === 'exists') {
       throw conflict(`${key} is already in the bucket`)
     }
-    if (!domain.isLeading) throw notLeading(domain)
+    this.#expectLeading()
     // Before the commit, which installs the manifest on every node.
     for (const table of edit.tables) tables.add(domain, table)
     try {
@@ -155,6 +161,15 @@ export class ManifestCommitter {
       for (const table of edit.tables) tables.discard(domain, table)
       throw error
     }
+  }
+
+  /**
+   * Others may have led in between, even if this node leads again: the manifest is then not made
+   * from the newest one.
+   */
+  #expectLeading(): void {
+    const { domain } = this.#options
+    if (domain.leadership !== this.#leadership) throw notLeading(domain)
   }
 
   /** The worker has the version, so it makes the manifest. */

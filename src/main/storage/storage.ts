@@ -60,7 +60,8 @@ export class Storage {
   /** This node leads the domain from now on; begins at once with what was left undone. */
   async begin(domain: DomainHandle): Promise<void> {
     await this.#ending.get(domain.number)
-    if (this.#isClosed || !domain.isLeading || this.#domains[domain.number] !== undefined) return
+    if (this.#isClosed || domain.leadership === 0 || this.#domains[domain.number] !== undefined)
+      return
     const { log, io, tables, options, cacheDirectory, now, random } = this.#storage
     const { compression, logger } = options
     const shared = { log, io, tables, compression, cacheDirectory, logger, now, random }
@@ -128,6 +129,8 @@ export class Storage {
     this.#isClosed = true
     this.#schedule.close()
     const closed = new MetastoreError('CLOSED', 'the metastore is closed')
+    // Without a majority a commit may never come.
+    for (const domain of this.#storage.domains) domain.endCommits(closed)
     await Promise.all(this.#domains.map(led => led?.close(closed)))
     await Promise.all(this.#ending.values())
   }

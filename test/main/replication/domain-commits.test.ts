@@ -1,0 +1,55 @@
+/**
+ * Goal: who waits for the commit of what this node has proposed learns when it leads no more.
+ * Method: a domain whose worker is the test.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { MetastoreError } from '../../../src/codec/errors.ts'
+import { FakeDomain } from './fake-domain.ts'
+
+const deposed = new MetastoreError('UNAVAILABLE', 'this node leads no more')
+
+test('a commit is waited for only while this node leads', async () => {
+  const { domain } = new FakeDomain()
+  await assert.rejects(domain.committed(5), { code: 'UNAVAILABLE' })
+  domain.beginLeading()
+  const waiting = domain.committed(5)
+  domain.stopLeading(deposed)
+  await assert.rejects(waiting, deposed)
+  // The entry that gets the index is another one's.
+  domain.tookEffect(5, 1)
+  await assert.rejects(domain.committed(5), { code: 'UNAVAILABLE' })
+})
+
+test('who reads waits for an entry whoever leads', async () => {
+  const { domain } = new FakeDomain()
+  domain.beginLeading()
+  const waiting = domain.progress.reached(5)
+  domain.stopLeading(deposed)
+  domain.tookEffect(5, 1)
+  await waiting
+})
+
+test('once nobody waits for commits any more, nobody can begin to', async () => {
+  const { domain } = new FakeDomain()
+  domain.beginLeading()
+  const waiting = domain.committed(5)
+  const closed = new MetastoreError('CLOSED', 'closed')
+  domain.endCommits(closed)
+  await assert.rejects(waiting, closed)
+  await assert.rejects(domain.committed(6), closed)
+})
+
+test('a leadership has a number of its own, and none while it is handed over', () => {
+  const { domain } = new FakeDomain()
+  assert.equal(domain.leadership, 0)
+  domain.beginLeading()
+  const first = domain.leadership
+  domain.pauseWrites()
+  assert.equal(domain.leadership, 0)
+  domain.resumeWrites()
+  assert.equal(domain.leadership, first)
+  domain.stopLeading(deposed)
+  domain.beginLeading()
+  assert.notEqual(domain.leadership, first)
+})
