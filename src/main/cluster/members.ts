@@ -13,7 +13,6 @@ import type { RaftNode } from '../replication/raft-node.ts'
 import type { Replica } from '../replication/replica.ts'
 import { ADMIN_OPERATIONS, type AdminOperation, MEMBER_REQUEST } from './member-requests.ts'
 
-/** Milliseconds from a call to its refusal, when nobody leads the domain or answers. */
 const CALL_TIMEOUT_MS = 10_000
 /** Between two looks for a leader that is not known or not ready. */
 const LOOK_MS = 10
@@ -30,6 +29,8 @@ export interface MembersOptions {
     domain: number,
     argument: number,
   ) => Promise<unknown>
+  /** Milliseconds from a call to its refusal, when nobody leads the domain or answers. */
+  readonly callTimeoutMs?: number
 }
 
 /** One call, at this node or at another one that leads. */
@@ -72,24 +73,27 @@ export class Members {
     if (index > progress.index) await within(progress.reached(index), domain)
   }
 
-  /** Finds the leader and calls it, again and again until the deadline. */
+  /**
+   * Finds the leader and calls it, again and again until the deadline. Then it rejects with what the
+   * last attempt failed with; if one may have been carried out, with that one's INDETERMINATE.
+   */
   async call<T>(domain: number, isRepeatable: boolean, ways: Ways<T>): Promise<T> {
-    const { nodeId, node } = this.#options
-    const deadline = performance.now() + CALL_TIMEOUT_MS
+    const { nodeId, node, callTimeoutMs = CALL_TIMEOUT_MS } = this.#options
+    const deadline = performance.now() + callTimeoutMs
+    let reason = this.#noLeader(domain)
     let guess = 0
     for (;;) {
       const timeoutMs = deadline - performance.now()
+      if (timeoutMs <= 0 || this.#isClosed) throw reason
       const leader = node.leader(domain) || guess
-      let reason: MetastoreError | undefined
       try {
         if (this.isLeading(domain)) return await ways.here()
         if (leader !== 0 && leader !== nodeId) return await ways.there(leader, timeoutMs)
       } catch (error) {
         if (!(error instanceof MetastoreError) || !mayRepeat(error, isRepeatable)) throw error
-        reason = error
+        if (reason.code !== 'INDETERMINATE') reason = error
         guess = hintOf(error)
       }
-      if (performance.now() >= deadline || this.#isClosed) throw reason ?? this.#noLeader(domain)
       if (guess === 0 || guess === leader) {
         guess = node.someMember(domain, leader)
         await sleep(LOOK_MS)
@@ -185,8 +189,12 @@ function hintOf({ details }: MetastoreError): number {
   return typeof leader === 'number' ? leader : 0
 }
 
+/** As another node's callers are to see it: that this node is closed says nothing of theirs. */
 function asMetastoreError(error: unknown): MetastoreError {
-  if (error instanceof MetastoreError) return error
+  if (error instanceof MetastoreError) {
+    if (error.code !== 'CLOSED') return error
+    return new MetastoreError('UNAVAILABLE', 'the node that leads is closing; nothing was written')
+  }
   const message = error instanceof Error ? error.message : String(error)
   return new MetastoreError('UNAVAILABLE', `this node could not answer: ${message}`)
 }
