@@ -175,7 +175,8 @@ export interface StorageStatus {
 export interface PartitionStatus {
   /** The metastore partition (domain). */
   partition: number
-  role: 'leader' | 'follower' | 'learner'
+  /** none: this node has no replica of it, and is not told who leads it. */
+  role: 'leader' | 'follower' | 'learner' | 'none'
   leader: number | null
   term: number
   worker: number

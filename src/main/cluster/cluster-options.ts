@@ -51,8 +51,10 @@ export function checkCluster(cluster: ClusterOptions): CheckedCluster {
   if (typeof cluster !== 'object' || cluster === null) {
     throw invalidRequest(`cluster must be an object, not ${JSON.stringify(cluster)}`)
   }
-  for (const name of Object.keys(cluster)) {
-    if (!KNOWN.has(name)) throw invalidRequest(`cluster.${name} is not known to this version`)
+  for (const [name, value] of Object.entries(cluster)) {
+    if (KNOWN.has(name)) continue
+    const is = JSON.stringify(value)
+    throw invalidRequest(`cluster.${name} is not known to this version; it is ${is}`)
   }
   const { nodeId, secret, tls } = cluster
   integer(nodeId, 'cluster.nodeId', 1, NODE_ID_MAX)

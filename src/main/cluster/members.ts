@@ -20,7 +20,6 @@ import {
 } from './member-requests.ts'
 import { initialConfiguration } from './placement.ts'
 
-/** Milliseconds from a call to its refusal, when nobody leads the domain or answers. */
 const CALL_TIMEOUT_MS = 10_000
 /** Between two looks for a leader that is not known or not ready. */
 const LOOK_MS = 10
@@ -39,6 +38,8 @@ export interface MembersOptions {
   readonly replicas: readonly Replica[]
   readonly book: MemberBook
   readonly administer: Administer
+  /** Milliseconds from a call to its refusal, when nobody leads the domain or answers. */
+  readonly callTimeoutMs?: number
 }
 
 /** One call, at this node or at another one that leads. */
@@ -86,17 +87,18 @@ export class Members {
   /**
    * Finds the leader and calls it, again and again until the deadline. Between two attempts the
    * event loop has its turn; only where one that was asked names the leader, that one is asked at
-   * once.
+   * once. Rejects with what the last attempt failed with; if one may have been carried out, with
+   * that one's INDETERMINATE.
    */
   async call<T>(domain: number, isRepeatable: boolean, ways: Ways<T>): Promise<T> {
-    const { nodeId, node } = this.#options
-    const deadline = performance.now() + CALL_TIMEOUT_MS
+    const { nodeId, node, callTimeoutMs = CALL_TIMEOUT_MS } = this.#options
+    const deadline = performance.now() + callTimeoutMs
+    let reason = this.#noLeader(domain)
     let hint = 0
     let isRedirected = false
     for (;;) {
       const isHere = this.isLeading(domain)
       const target = isHere ? nodeId : hint || node.leader(domain) || (this.#found[domain] ?? 0)
-      let reason: MetastoreError | undefined
       hint = 0
       try {
         if (isHere) return await ways.here()
@@ -107,12 +109,12 @@ export class Members {
         }
       } catch (error) {
         if (!(error instanceof MetastoreError) || !mayRepeat(error, isRepeatable)) throw error
-        reason = error
+        if (reason.code !== 'INDETERMINATE') reason = error
         hint = hintOf(error)
         if (hint === target || hint === nodeId) hint = 0
       }
       if (this.#found[domain] === target) this.#found[domain] = 0
-      if (performance.now() >= deadline || this.#isClosed) throw reason ?? this.#noLeader(domain)
+      if (performance.now() >= deadline || this.#isClosed) throw reason
       // Two that take each other for the leader must not be asked without a pause.
       isRedirected = hint !== 0 && !isRedirected
       if (isRedirected) continue
@@ -292,8 +294,12 @@ function hintOf({ details }: MetastoreError): number {
   return typeof leader === 'number' ? leader : 0
 }
 
+/** As another node's callers are to see it: that this node is closed says nothing of theirs. */
 function asMetastoreError(error: unknown): MetastoreError {
-  if (error instanceof MetastoreError) return error
+  if (error instanceof MetastoreError) {
+    if (error.code !== 'CLOSED') return error
+    return new MetastoreError('UNAVAILABLE', 'the node that leads is closing; nothing was written')
+  }
   const message = error instanceof Error ? error.message : String(error)
   return new MetastoreError('UNAVAILABLE', `this node could not answer: ${message}`)
 }

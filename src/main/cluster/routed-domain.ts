@@ -4,6 +4,7 @@
  * nothing came of it, or when it is safe: a read, or a write with a request id.
  */
 import { ByteReader, ByteWriter } from '../../codec/bytes.ts'
+import { MetastoreError } from '../../codec/errors.ts'
 import type { ReadOptions } from '../../shared/api.ts'
 import {
   type ArgumentsOf,
@@ -12,6 +13,7 @@ import {
   type ReadName,
   type ResultOf,
 } from '../../shared/reads/index.ts'
+import { unanswered } from '../calls.ts'
 import type { DomainHandle } from '../domain-handle.ts'
 import type { LiveSnapshot } from '../snapshot-registry.ts'
 import { MEMBER_REQUEST } from './member-requests.ts'
@@ -47,7 +49,9 @@ export class RoutedDomain {
       there: async (leader, timeoutMs) => {
         const out = new ByteWriter(1024).varint(this.number)
         encode(out)
-        const answer = await members.ask(leader, MEMBER_REQUEST.write, out.take(), timeoutMs)
+        const answer = await members
+          .ask(leader, MEMBER_REQUEST.write, out.take(), timeoutMs)
+          .catch(unansweredWrite)
         return decode(new ByteReader(answer, `answer of node ${leader}`))
       },
     })
@@ -78,7 +82,9 @@ export class RoutedDomain {
       there: async (leader, timeoutMs) => {
         const out = new ByteWriter(256).varint(this.number)
         putRead(out.u8(consistency === 'linearizable' ? 1 : 0), name, args)
-        const answer = await members.ask(leader, MEMBER_REQUEST.read, out.take(), timeoutMs)
+        const answer = await members
+          .ask(leader, MEMBER_REQUEST.read, out.take(), timeoutMs)
+          .catch(unansweredRead)
         return decodeRead(name, new ByteReader(answer, `answer of node ${leader}`))
       },
     })
@@ -92,4 +98,16 @@ export class RoutedDomain {
   takeSnapshot(): LiveSnapshot {
     return this.local.takeSnapshot()
   }
+}
+
+/** This node was closed while it waited: the leader may have done it. */
+function unansweredWrite(error: unknown): never {
+  if (!(error instanceof MetastoreError) || error.code !== 'CLOSED') throw error
+  throw unanswered(true, error)
+}
+
+/** A read changes nothing, so nothing is in doubt. */
+function unansweredRead(error: unknown): never {
+  if (!(error instanceof MetastoreError) || error.code !== 'INDETERMINATE') throw error
+  throw new MetastoreError('UNAVAILABLE', 'the leader did not answer the read', { cause: error })
 }

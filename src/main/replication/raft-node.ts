@@ -331,9 +331,10 @@ export class RaftNode implements ReplicatedLog {
     return this.#members[group].core.role === 'leader'
   }
 
-  roleOf(group: number): 'leader' | 'follower' | 'learner' {
+  roleOf(group: number): 'leader' | 'follower' | 'learner' | 'none' {
     const { core, configuration } = this.#members[group]
     if (core.role === 'leader') return 'leader'
+    if (!this.isMember(group)) return 'none'
     return configuration.learners.includes(this.#options.nodeId) ? 'learner' : 'follower'
   }
 
