@@ -90,10 +90,11 @@ export class Members {
         guess = hintOf(error)
       }
       if (performance.now() >= deadline || this.#isClosed) throw reason ?? this.#noLeader(domain)
-      if (guess === 0 || guess === leader) {
-        guess = node.someMember(domain, leader)
-        await sleep(LOOK_MS)
-      }
+      const isLost = guess === 0
+      if (isLost) guess = node.someMember(domain, leader)
+      const next = node.leader(domain) || guess
+      // This node may have been elected, and not be ready: that takes turns of the event loop.
+      if (isLost || next === leader || next === nodeId) await sleep(LOOK_MS)
     }
   }
 
