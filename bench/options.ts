@@ -20,6 +20,9 @@ export const WORKLOADS = [
   'commit',
   'raft-commit',
   'raft-tick',
+  'cluster-commit',
+  'cluster-read',
+  'failover',
 ] as const
 export type WorkloadName = (typeof WORKLOADS)[number]
 

@@ -115,12 +115,13 @@ export class Members {
       }
       if (this.#found[domain] === target) this.#found[domain] = 0
       if (performance.now() >= deadline || this.#isClosed) throw reason
+      // This node is about to lead: nobody else knows better.
+      if (node.leader(domain) === nodeId) hint = 0
       // Two that take each other for the leader must not be asked without a pause.
       isRedirected = hint !== 0 && !isRedirected
       if (isRedirected) continue
       await sleep(LOOK_MS)
       const leader = node.leader(domain)
-      // This node is about to lead: nobody else knows better.
       if (hint !== 0 || leader === nodeId) continue
       if (leader === 0 || leader === target) hint = node.someMember(domain, target)
     }
