@@ -18,6 +18,7 @@ import { Queue } from '../queue.ts'
 import { type ConfState, isOnlyVoter } from '../raft/configuration.ts'
 import { CONFIG_KIND, type Entry, type Proposal, type Snapshot } from '../raft/entry.ts'
 import type { Message } from '../raft/message.ts'
+import { leaseMsMax } from '../raft/options.ts'
 import type { Role } from '../raft/raft.ts'
 import { RaftGroup, type RaftStatus } from '../raft/raft-group.ts'
 import type { AppendWork, ApplyWork } from '../raft/ready.ts'
@@ -48,7 +49,8 @@ export interface RaftNodeOptions {
   /** Milliseconds from tick to tick, which is from heartbeat to heartbeat. */
   readonly tickMs: number
   readonly electionTicks: number
-  readonly leaseMs: number
+  /** Whether leaders answer reads by lease (docs/raft.md, Reads and leases). */
+  readonly hasLeases: boolean
   readonly random: (below: number) => number
   /** Monotonic milliseconds. */
   readonly now: () => number
@@ -56,6 +58,11 @@ export interface RaftNodeOptions {
   /** A group cannot go on: what was done to it is a defect, or the disk has failed. */
   readonly onFailure: (error: unknown) => void
 }
+
+/** How much faster one node's clock may run than another's, where there are leases. */
+const DRIFT_MAX = 0.01
+/** Timers count whole milliseconds. */
+const SLACK_MS = 1
 
 interface Member {
   readonly group: number
@@ -87,12 +94,14 @@ export class RaftNode implements ReplicatedLog {
   /** Of the newest record that was handed to the disk. */
   #lastTicket = 0
   #timer: NodeJS.Timeout | undefined
+  #tickedMs = Number.NEGATIVE_INFINITY
   #isInTurn = false
   #isClosed = false
 
   constructor(options: RaftNodeOptions) {
     this.#options = options
-    const { nodeId, electionTicks, leaseMs, random, logs, owners } = options
+    const { nodeId, electionTicks, tickMs, random, logs, owners } = options
+    const leaseMs = options.hasLeases ? leaseMsMax(electionTicks, tickMs - SLACK_MS, DRIFT_MAX) : 0
     this.#members = logs.map((log, group) => {
       const applied = log.firstIndex() - 1
       const settings = { id: nodeId, electionTicks, leaseMs, random, applied }
@@ -126,7 +135,11 @@ export class RaftNode implements ReplicatedLog {
   }
 
   #tick(): void {
-    const now = this.#options.now()
+    const { now: clock, tickMs } = this.#options
+    const now = clock()
+    // Leases count on ticks that are no closer: after a late one the timer may fire early.
+    if (now - this.#tickedMs < tickMs - SLACK_MS) return
+    this.#tickedMs = now
     for (const member of this.#members) {
       member.core.tick(now)
       member.reads.tick()

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterFile } from '../../codec/cluster-file.ts'
 import { invalidRequest, MetastoreError } from '../../codec/errors.ts'
+import type { NetworkStatus } from '../../shared/api.ts'
 import { LeaderBalance } from '../cluster/leader-balance.ts'
 import { MemberBook } from '../cluster/member-book.ts'
 import type { Administer } from '../cluster/member-requests.ts'
@@ -70,9 +71,10 @@ export class Replication {
     const logs = groups.map((start, group) => new GroupLog(disk, group, start))
     this.#replicas = domains.map((domain, group) => this.#replicaOf(domain, logs[group]))
     this.node = new RaftNode({
-      ...{ nodeId, disk, logs, owners: this.#replicas, leaseMs: 0 },
+      ...{ nodeId, disk, logs, owners: this.#replicas },
       tickMs: heartbeatIntervalMs,
       electionTicks: Math.ceil(electionTimeoutMs / heartbeatIntervalMs),
+      hasLeases: cluster?.readLeases ?? false,
       random: below => Math.floor(Math.random() * below),
       now: () => performance.now(),
       send: (group, message) => transport?.send(group, message),
@@ -137,6 +139,10 @@ export class Replication {
       ...alone.map(group => this.#leads(group)),
       ...this.#groups.map(({ commit }, group) => domains[group].progress.reached(commit)),
     ])
+  }
+
+  networkStatus(): { network: NetworkStatus } | undefined {
+    return this.#transport && { network: this.#transport.counters() }
   }
 
   isLeading(domain: number): boolean {
