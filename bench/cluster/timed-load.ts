@@ -20,6 +20,8 @@ export interface LoadReport {
   endedAt: number
   /** Of each call. */
   latenciesMs: Float64Array
+  /** What the process has used of its cores, all threads together, in microseconds. */
+  cpuUs: number
   checked: number
   hash: number
 }
@@ -32,6 +34,7 @@ export async function runLoad(
 ): Promise<LoadReport> {
   const latenciesMs: number[] = []
   let calls = 0
+  const cpuBefore = process.cpuUsage()
   const startedAt = performance.now()
   const caller = async (): Promise<void> => {
     do {
@@ -42,17 +45,22 @@ export async function runLoad(
   }
   await Promise.all(Array.from({ length: inFlight }, caller))
   const endedAt = performance.now()
+  const cpu = process.cpuUsage(cpuBefore)
   return {
     calls,
     startedAt: performance.timeOrigin + startedAt,
     endedAt: performance.timeOrigin + endedAt,
     latenciesMs: Float64Array.from(latenciesMs),
+    cpuUs: cpu.user + cpu.system,
     checked: answers.checked,
     hash: answers.hash,
   }
 }
 
-/** Of all processes together: from the first one's start to the last one's end. */
+/**
+ * Of all processes together: from the first one's start to the last one's end. What a call takes of
+ * the cores is counted besides: a busy machine changes it less than it does the rate.
+ */
 export function roundOf(reports: readonly LoadReport[]): Round {
   const latencies = new Latencies()
   for (const { latenciesMs } of reports) for (const ms of latenciesMs) latencies.record(ms)
@@ -69,5 +77,6 @@ export function roundOf(reports: readonly LoadReport[]): Round {
       reports.reduce((hash, report) => hash ^ report.hash, 0),
     ),
     latencies,
+    details: { 'CPU us a call': sum(({ cpuUs }) => cpuUs) / sum(({ calls }) => calls) },
   }
 }
