@@ -81,20 +81,24 @@ export class Members {
     const { nodeId, node, callTimeoutMs = CALL_TIMEOUT_MS } = this.#options
     const deadline = performance.now() + callTimeoutMs
     let reason = this.#noLeader(domain)
+    let hint = 0
     let guess = 0
     for (;;) {
       const timeoutMs = deadline - performance.now()
       if (timeoutMs <= 0 || this.#isClosed) throw reason
-      const leader = node.leader(domain) || guess
+      const leader = hint || node.leader(domain) || guess
+      let next = 0
       try {
         if (this.isLeading(domain)) return await ways.here()
         if (leader !== 0 && leader !== nodeId) return await ways.there(leader, timeoutMs)
       } catch (error) {
         if (!(error instanceof MetastoreError) || !mayRepeat(error, isRepeatable)) throw error
         if (reason.code !== 'INDETERMINATE') reason = error
-        guess = hintOf(error)
+        next = hintOf(error)
       }
-      if (guess === 0 || guess === leader) {
+      // Followed at once, but not two in a row: two members may each take the other for the leader.
+      hint = hint === 0 && next !== leader ? next : 0
+      if (hint === 0) {
         guess = node.someMember(domain, leader)
         await sleep(LOOK_MS)
       }
