@@ -65,6 +65,31 @@ test('past its deadline a write is UNAVAILABLE, and nobody is asked without time
   assert.ok(asked.every(({ timeoutMs }) => timeoutMs > 0))
 })
 
+test('a hint is followed, and one that leads nowhere leaves time for everything else', async () => {
+  const asked: number[] = []
+  const members = new Members({
+    nodeId: 1,
+    transport: {
+      request: async (member: number) => {
+        asked.push(member)
+        const details = { leader: member === 2 ? 3 : 2 }
+        throw new MetastoreError('UNAVAILABLE', 'led elsewhere', { details })
+      },
+    },
+    // Once it has asked around, this node has won an election and is not ready for writes yet.
+    node: { leader: () => (asked.length < 2 ? 2 : 1), someMember: () => 2 },
+    replicas: [{ isLeading: false }],
+    callTimeoutMs: SHORT_MS,
+  } as unknown as MembersOptions)
+  let turns = 0
+  const timer = setInterval(() => turns++, 1)
+  const domain = new RoutedDomain({ number: 0 } as DomainHandle, members)
+  await assert.rejects(write(domain, false), { code: 'UNAVAILABLE' })
+  clearInterval(timer)
+  assert.deepEqual(asked, [2, 3])
+  assert.ok(turns > 1)
+})
+
 test('a write that may have been done is not tried again without a request id', async () => {
   const { domain, asked } = memberWith(LONG_MS, 'INDETERMINATE', 'done')
   await assert.rejects(write(domain, false), { code: 'INDETERMINATE' })
