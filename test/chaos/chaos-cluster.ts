@@ -76,9 +76,14 @@ export class ChaosCluster {
       )
     })
     const cluster = new ChaosCluster(settings, directory, nodes, proxies)
-    if (settings.hasSmallDisks) cluster.#mountDisks()
-    await Promise.all(nodes.map(node => node.start()))
-    return cluster
+    try {
+      if (settings.hasSmallDisks) cluster.#mountDisks()
+      await Promise.all(nodes.map(node => node.start()))
+      return cluster
+    } catch (error) {
+      await cluster.end()
+      throw error
+    }
   }
 
   proxy(from: number, to: number): TcpProxy {

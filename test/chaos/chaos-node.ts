@@ -103,10 +103,7 @@ export class ChaosNode {
 
   #onTold(told: Told): void {
     if ('event' in told) {
-      this.#isOpen = false
-      if (told.event === 'failed' && !this.mayFail) {
-        this.#onProblem(`node ${this.nodeId} has failed: ${told.message}`)
-      }
+      this.#onEvent(told)
       return
     }
     const waiting = this.#waiting.get(told.id)
@@ -117,6 +114,15 @@ export class ChaosNode {
       if (code === 'BUG') this.#onProblem(`node ${this.nodeId}: ${message}`)
       waiting.reject(new OperationError(code, message))
     } else waiting.resolve(told.answer)
+  }
+
+  #onEvent(told: Extract<Told, { event: string }>): void {
+    if (told.event === 'stalled') {
+      this.#onProblem(`the event loop of node ${this.nodeId} stood still ${told.message}`)
+    } else if (told.event === 'failed') {
+      this.#isOpen = false
+      if (!this.mayFail) this.#onProblem(`node ${this.nodeId} has failed: ${told.message}`)
+    }
   }
 
   /** Rejects with an OperationError: the code it was answered with, or LOST. */

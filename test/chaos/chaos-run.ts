@@ -3,18 +3,18 @@
  * acknowledged must be there, everywhere the same. The seed decides what is tried; processes and
  * networks decide what comes of it, so a run does not repeat exactly.
  */
-import { randomUUID } from 'node:crypto'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Router } from '../../src/main/router.ts'
 import { assertLinearizable } from '../linearizability/checker.ts'
 import { keyValue } from '../linearizability/key-value.ts'
 import { Dice } from '../simulation/dice.ts'
 import { ChaosCluster, type ClusterSettings } from './chaos-cluster.ts'
 import type { ChaosContext } from './chaos-context.ts'
+import type { ChaosNode } from './chaos-node.ts'
 import { Nemesis } from './nemesis.ts'
-import type { Place } from './node-messages.ts'
 import { RegisterClients } from './register-clients.ts'
 import { StaleReaders } from './stale-readers.ts'
 import { StreamClient } from './stream-client.ts'
@@ -22,6 +22,8 @@ import { StreamClient } from './stream-client.ts'
 export interface ChaosSettings extends ClusterSettings {
   readonly seed: number
   readonly durationMs: number
+  /** Ends the run early, as failed. */
+  readonly signal?: AbortSignal
   /** Gets what happens, as it happens. */
   readonly say: (line: string) => void
 }
@@ -34,6 +36,7 @@ export interface ChaosResult {
   readonly figures: Readonly<Record<string, number>>
 }
 
+const TOPIC_ID = '0b8a1c9e-52a1-4d0c-9a3e-2f6f0a4f7c11'
 const PLACES = 6
 const STREAMS = 3
 const CONVERGE_MS_MAX = 60_000
@@ -61,10 +64,12 @@ export async function runChaos(settings: ChaosSettings): Promise<ChaosResult> {
   try {
     cluster = await ChaosCluster.start(settings, directory, problem)
     await cluster.converged(CONVERGE_MS_MAX)
-    const topicId = randomUUID()
-    const places = Array.from({ length: PLACES }, (_, partition) => ({ topicId, partition }))
+    const places = Array.from({ length: PLACES }, (_, partition) => ({
+      topicId: TOPIC_ID,
+      partition,
+    }))
     run = new Run({ cluster, places, dice: new Dice(seed), problem, note, elapsedMs })
-    await run.fight(settings.durationMs)
+    await run.fight(settings.durationMs, settings.signal)
     await run.prove()
   } catch (error) {
     problem(error instanceof Error ? `${error.stack}` : String(error))
@@ -110,8 +115,8 @@ class Run {
     }
   }
 
-  async fight(durationMs: number): Promise<void> {
-    await sleep(durationMs)
+  async fight(durationMs: number, signal: AbortSignal | undefined): Promise<void> {
+    await sleep(durationMs, undefined, { ...(signal && { signal }) })
     this.#context.note('the end of all faults')
     await this.#nemesis.stop()
     await this.#context.cluster.heal()
@@ -126,7 +131,7 @@ class Run {
     note('all replicas are at the same sequence')
     await this.#registers.readAll()
     for (const stream of this.#streams) await stream.check()
-    await this.#compare(replicas.flat())
+    await this.#compare(replicas)
     note('checking the history')
     try {
       assertLinearizable(keyValue, this.#registers.history.operations)
@@ -136,22 +141,15 @@ class Run {
     await Promise.all(cluster.nodes.map(node => node.close()))
   }
 
-  /** Every replica has the same rows. A node without one has none, so it has no say. */
-  async #compare(having: readonly { nodeId: number }[]): Promise<void> {
-    const { cluster, places, problem } = this.#context
-    const ids = new Set(having.map(({ nodeId }) => nodeId))
-    const nodes = cluster.nodes.filter(({ nodeId }) => ids.has(nodeId))
-    for (const place of places) await this.#compareAt(place, nodes, problem)
-  }
-
-  async #compareAt(
-    place: Place,
-    nodes: ChaosCluster['nodes'],
-    problem: (what: string) => void,
-  ): Promise<void> {
-    const hashes = await Promise.all(nodes.map(node => node.ask('hash', { places: [place] })))
-    const is = nodes.map(({ nodeId }, i) => `${nodeId}: ${hashes[i].slice(0, 8)}`)
-    if (new Set(hashes).size > 1) {
+  /** Every replica has the same rows. @param replicas of each metastore partition */
+  async #compare(replicas: readonly ChaosNode[][]): Promise<void> {
+    const { places, problem } = this.#context
+    const router = new Router(replicas.length)
+    for (const place of places) {
+      const nodes = replicas[router.route(place, 'place').domain]
+      const hashes = await Promise.all(nodes.map(node => node.ask('hash', { place })))
+      const is = nodes.map(({ nodeId }, i) => `${nodeId}: ${hashes[i].slice(0, 8)}`)
+      if (new Set(hashes).size === 1) continue
       problem(`replicas of partition ${place.partition} differ: ${is.join(', ')}`)
     }
   }

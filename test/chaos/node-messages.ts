@@ -35,8 +35,8 @@ export interface Operations {
   compact: { ask: { partition: number }; answer: null }
   collectGarbage: { ask: Record<never, never>; answer: null }
   bucket: { ask: { weather: BucketWeather }; answer: null }
-  /** Of all rows of the places, as this node's own replica has them. */
-  hash: { ask: { places: readonly Place[] }; answer: string }
+  /** Of all rows of the place, as this node's own replica has them. */
+  hash: { ask: { place: Place }; answer: string }
   /** The process ends after the answer. */
   close: { ask: Record<never, never>; answer: null }
 }
@@ -58,3 +58,5 @@ export type Told =
   | { readonly event: 'open' }
   /** The node has failed, and its process ends. */
   | { readonly event: 'failed'; readonly message: string }
+  /** Its event loop stood still. */
+  | { readonly event: 'stalled'; readonly message: string }

@@ -23,6 +23,7 @@ const KIND = 'chaos'
 const EXIT_FAILED = 3
 /** Between two looks whether the node has failed. */
 const LOOK_MS = 200
+const TURN_MS_MAX = 2_000
 
 const settings = JSON.parse(process.argv[2]) as NodeSettings
 const bucket = new FaultyObjectStore(new DirectoryObjectStore(settings.bucketDirectory))
@@ -30,17 +31,28 @@ const logger: Logger = new JsonLinesLogger(line => appendFileSync(settings.logFi
 let metastore: Metastore
 let isClosing = false
 
+/** Values are filled up, so that memtables get full; how far, the value says. */
+function filledUp(value: string): string {
+  return value.padEnd(100 + (Number(value) % 1_900), '.')
+}
+
+function emptied(filled: string): string {
+  const value = filled.replace(/\.+$/, '')
+  if (filled !== filledUp(value)) throw new Error(`a value was changed: ${filled}`)
+  return value
+}
+
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 const bytes = (value: string): Uint8Array => new TextEncoder().encode(value)
 
 const perform: { [N in OperationName]: (ask: AskOf<N>) => Promise<AnswerOf<N>> } = {
   async put({ place, key, value }) {
-    await metastore.records(KIND).put(place, key, bytes(value))
+    await metastore.records(KIND).put(place, key, bytes(filledUp(value)))
     return null
   },
   async get({ place, key }) {
     const value = await metastore.records(KIND).get(place, key)
-    return value === undefined ? null : text(value)
+    return value === undefined ? null : emptied(text(value))
   },
   async preregister({ place }) {
     const [id] = await metastore.preregisterObjects(place, 1)
@@ -89,9 +101,9 @@ const perform: { [N in OperationName]: (ask: AskOf<N>) => Promise<AnswerOf<N>> }
     bucket.weather = weather
     return null
   },
-  async hash({ places }) {
+  async hash({ place }) {
     const hash = createHash('sha256')
-    for (const place of places) for await (const row of rowsOf(place)) hash.update(`${row}\n`)
+    for await (const row of rowsOf(place)) hash.update(`${row}\n`)
     return hash.digest('hex')
   },
   async close() {
@@ -114,7 +126,6 @@ async function extentsOf(place: Place, consistency: 'linearizable' | 'stale'): P
 /** All that can be read of a place without a leader. */
 async function* rowsOf(place: Place): AsyncIterable<string> {
   const consistency = 'stale'
-  yield JSON.stringify(place)
   const range = {}
   for await (const { key, value } of metastore.records(KIND).scan(place, range, { consistency })) {
     yield `${text(key)}=${text(value)}`
@@ -133,6 +144,24 @@ function tell(told: Told): void {
 function errorOf(error: unknown): Extract<Told, { error: unknown }>['error'] {
   if (error instanceof MetastoreError) return { code: error.code, message: error.message }
   return { code: 'BUG', message: error instanceof Error ? `${error.stack}` : String(error) }
+}
+
+/**
+ * A turn of the event loop that works for seconds is a defect: everybody takes the node for dead. One
+ * that was only stopped, or got no processor, has used none.
+ */
+function watchTurns(): void {
+  let [at, cpu] = [performance.now(), process.cpuUsage()]
+  setInterval(() => {
+    const lateMs = performance.now() - at - LOOK_MS
+    const { user, system } = process.cpuUsage(cpu)
+    const workedMs = (user + system) / 1000
+    if (Math.min(lateMs, workedMs) > TURN_MS_MAX) {
+      tell({ event: 'stalled', message: `for ${lateMs} ms, ${workedMs} ms of them at work` })
+    }
+    at = performance.now()
+    cpu = process.cpuUsage()
+  }, LOOK_MS).unref()
 }
 
 function fail(error: unknown): void {
@@ -173,6 +202,7 @@ try {
   metastore = await Metastore.open({ ...settings.options, objectStore: bucket, logger })
   tell({ event: 'open' })
   void watch()
+  watchTurns()
 } catch (error) {
   fail(error)
 }

@@ -45,7 +45,10 @@ function canMount(): boolean {
   }
 }
 
-for (let i = 0; i < runs; i++) {
+const interrupt = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => interrupt.abort())
+
+for (let i = 0; i < runs && !interrupt.signal.aborted; i++) {
   const { problems, keptIn, figures } = await runChaos({
     seed: seed + i,
     durationMs: number('minutes', 0.05, 600) * 60_000,
@@ -54,6 +57,7 @@ for (let i = 0; i < runs; i++) {
     partitions: number('partitions', 1, 64),
     electionTimeoutMs: 500,
     hasSmallDisks,
+    signal: interrupt.signal,
     say: line => {
       if (!values.quiet) console.log(line)
     },
