@@ -14,6 +14,7 @@ const NODES = 3
 /** Large enough that nothing is flushed. */
 const MEMTABLE_BYTES_MAX: number = 128 * 1024 * 1024
 const LOOK_MS = 20
+const TRANSFER_ATTEMPTS = 10
 const LEADERS_TIMEOUT_MS = 30_000
 
 export class BenchCluster implements AsyncDisposable {
@@ -29,12 +30,12 @@ export class BenchCluster implements AsyncDisposable {
     this.#electionTimeoutMs = electionTimeoutMs
   }
 
-  /** Resolves when each metastore partition has a leader that all nodes know. */
+  /** Resolves when all partitions are led, as spreadLeaders() has it. */
   static async start(directory: string, electionTimeoutMs: number): Promise<BenchCluster> {
     const cluster = new BenchCluster(directory, await freePorts(NODES), electionTimeoutMs)
     try {
       await Promise.all(cluster.nodeIds.map(nodeId => cluster.open(nodeId)))
-      await cluster.leaders()
+      await cluster.spreadLeaders()
     } catch (error) {
       await cluster[Symbol.asyncDispose]()
       throw error
@@ -86,6 +87,26 @@ export class BenchCluster implements AsyncDisposable {
     ask: NodeRequests[N]['ask'],
   ): Promise<NodeRequests[N]['answer'][]> {
     return Promise.all([...this.#nodes.values()].map(node => node.ask(name, ask)))
+  }
+
+  /**
+   * Lets each node lead as many metastore partitions as another: the first elections are won by
+   * whoever was there first.
+   */
+  async spreadLeaders(): Promise<number[]> {
+    const wanted = (domain: number): number => this.nodeIds[domain % NODES]
+    for (let attempt = 0; attempt < TRANSFER_ATTEMPTS; attempt++) {
+      const leaders = await this.leaders()
+      const others = leaders.flatMap((leader, domain) =>
+        leader === wanted(domain) ? [] : [domain],
+      )
+      if (others.length === 0) return leaders
+      for (const partition of others) {
+        // One that does not succeed in time leaves everything as it was.
+        await this.ask(wanted(partition), 'lead', { partition }).catch(() => {})
+      }
+    }
+    throw new Error(`leaders could not be spread in ${TRANSFER_ATTEMPTS} attempts`)
   }
 
   /** By metastore partition; waits until all nodes that are there say the same. */

@@ -12,6 +12,7 @@ type Handlers = {
 }
 
 interface OpenNode {
+  nodeId: number
   store: Metastore
   loads: NodeLoads
   writers: NodeWriters
@@ -28,7 +29,12 @@ async function open(options: MetastoreOptions): Promise<void> {
   const store = await Metastore.open(options)
   const { nodeId = 1, members = [] } = options.cluster ?? {}
   const share = { of: members.length, index: members.findIndex(one => one.nodeId === nodeId) }
-  node = { store, loads: new NodeLoads(store, share), writers: new NodeWriters(store, share) }
+  node = {
+    nodeId,
+    store,
+    loads: new NodeLoads(store, share),
+    writers: new NodeWriters(store, share),
+  }
 }
 
 const HANDLERS: Handlers = {
@@ -36,6 +42,10 @@ const HANDLERS: Handlers = {
   leaders: async () => {
     const { partitions } = await opened().store.status()
     return partitions.map(({ leader }) => leader ?? 0)
+  },
+  lead: async ({ partition }) => {
+    const { store, nodeId } = opened()
+    await store.transferLeadership(partition, nodeId)
   },
   flushedBytes: async () => (await opened().store.status()).storage.flushedBytes,
   fill: ask => opened().loads.fill(ask.kind, ask.rows),

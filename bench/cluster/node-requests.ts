@@ -11,6 +11,8 @@ export interface NodeRequests {
   open: { ask: MetastoreOptions; answer: unknown }
   /** The node that leads each metastore partition, as far as this node knows; 0: none. */
   leaders: { ask: undefined; answer: number[] }
+  /** Makes this node the leader of a metastore partition. */
+  lead: { ask: { partition: number }; answer: unknown }
   /** Bytes of SSTables that this node has written. */
   flushedBytes: { ask: undefined; answer: number }
   /** This node's share of so many rows, as records or as extents: for `gets` or `lookups`. */

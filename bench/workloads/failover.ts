@@ -30,13 +30,13 @@ async function failover(context: BenchContext, rows: number): Promise<void> {
     workload: 'failover',
     variant: `${rows} unflushed rows, one of three nodes killed`,
     unit: 'failovers',
-    run: () => killOne(cluster, sized(context, WRITING_MS, 50)),
+    run: round => killOne(cluster, round, sized(context, WRITING_MS, 50)),
   })
 }
 
-async function killOne(cluster: BenchCluster, writingMs: number): Promise<Round> {
-  const leaders = await cluster.leaders()
-  const victim = mostFrequent(leaders)
+async function killOne(cluster: BenchCluster, round: number, writingMs: number): Promise<Round> {
+  const leaders = await cluster.spreadLeaders()
+  const victim = cluster.nodeIds[round % cluster.nodeIds.length]
   const [survivor, other] = cluster.nodeIds.filter(nodeId => nodeId !== victim)
   const partitions = leaders.flatMap((leader, domain) => (leader === victim ? [domain] : []))
   await cluster.ask(survivor, 'beginWriting', { partitions })
@@ -64,9 +64,4 @@ async function killOne(cluster: BenchCluster, writingMs: number): Promise<Round>
     },
     maxima: { 'election timeouts, most': slowestMs / ELECTION_TIMEOUT_MS },
   }
-}
-
-function mostFrequent(values: readonly number[]): number {
-  const count = (value: number): number => values.filter(other => other === value).length
-  return values.toSorted((a, b) => count(b) - count(a))[0]
 }
