@@ -84,18 +84,25 @@ export class DomainHandle {
   #leaderships = 0
   /** How often the worker has begun anew: an answer of before is void. */
   #lives = 0
-  /** While the worker begins anew: reads wait. */
+  /** While the worker begins anew: reads wait, until what had taken effect before has again. */
   #rebuilding: Promise<void> | undefined
   #isPaused = false
   #endRebuilding: () => void = () => {}
   /** Of batches that the worker was given, in order: where they are in the log. */
   readonly #given = new Queue<Proposal>()
+  /** The last batch of this node itself. */
+  #lastOwn: Proposal | undefined
   /** The last entry of this node whose rows the worker has, committed or not. */
   insertedIndex = 0
   /** What took effect on this node. */
   readonly progress: Progress = new Progress()
   /** The same, for entries that this node has proposed and waits for as their leader. */
   readonly #commits = new Progress()
+  /**
+   * Resolves when it is certain that this node still leads; undefined: nobody else can. Rejects when
+   * that does not become known.
+   */
+  confirm: () => Promise<unknown> | undefined = () => undefined
   /** Told when the worker has rows that will never be committed. */
   onLost: () => void = () => {}
   log: ReplicatedLog | undefined
@@ -147,18 +154,36 @@ export class DomainHandle {
     args: ArgumentsOf<N>,
     sequence?: number,
   ): Promise<ResultOf<N>> {
-    if (this.#rebuilding !== undefined) await this.#rebuilding
+    for (;;) {
+      // Without a rebuild it is sent in this turn: calls take effect in the order they were made.
+      while (this.#rebuilding !== undefined) await this.#rebuilding
+      const life = this.#lives
+      try {
+        return await this.#readOnce(name, args, sequence)
+      } catch (error) {
+        // When the worker has begun anew meanwhile the answer was void.
+        if (life === this.#lives || this.#failure !== undefined) throw error
+      }
+    }
+  }
+
+  async #readOnce<N extends ReadName>(
+    name: N,
+    args: ArgumentsOf<N>,
+    sequence: number | undefined,
+  ): Promise<ResultOf<N>> {
     if (this.#readsHere && this.#canReadHere(sequence)) {
       const answer = this.#localReads.answer(name, args, this.#viewAt(sequence), this.#blocks)
       if (answer !== undefined) return answer.result
     }
     // On its way it may wait behind others: what it is to see must stay until it is answered.
-    const kept = sequence === undefined ? undefined : this.snapshots.take(sequence)
+    const at = sequence ?? this.#committedOnly()
+    const kept = at === undefined ? undefined : this.snapshots.take(at)
     try {
       return await this.#send(
         REQUEST.read,
         false,
-        out => putRead(out.varint(sequence === undefined ? 0 : sequence + 1), name, args),
+        out => putRead(out.varint(at === undefined ? 0 : at + 1), name, args),
         reader => decodeRead(name, reader),
       )
     } finally {
@@ -166,9 +191,18 @@ export class DomainHandle {
     }
   }
 
+  /**
+   * A worker answers the newest state, committed or not, and the answer waits for its commit. But
+   * what a deposed leader has proposed may never be committed, nor replaced while it is alone.
+   * @returns the sequence to read at then
+   */
+  #committedOnly(): number | undefined {
+    return this.#leadership === 0 && this.#proposals.length > 0 ? this.#visible : undefined
+  }
+
   /** A read of another node, as it was encoded there. @returns the answer, encoded */
   async readEncoded(read: Uint8Array): Promise<Uint8Array> {
-    if (this.#rebuilding !== undefined) await this.#rebuilding
+    while (this.#rebuilding !== undefined) await this.#rebuilding
     return await this.#send(
       REQUEST.read,
       false,
@@ -208,9 +242,14 @@ export class DomainHandle {
     return new Promise((resolve, reject) => {
       if (this.#failure !== undefined) throw this.#failure
       const call = newCall(resolve as (value: unknown) => void, reject, decode, false)
+      call.life = this.#lives
       encode(this.link.begin(kind, this.number, call))
       this.link.send(call)
     })
+  }
+
+  get hasFailed(): boolean {
+    return this.#failure !== undefined
   }
 
   /** @throws what this node failed with */
@@ -294,7 +333,32 @@ export class DomainHandle {
       this.#acknowledgements.refuse(call, this.#notLeading())
       return
     }
-    this.#acknowledgements.answered(sequence, call, decodeOutcome(call, reader), this.#visible)
+    const outcome = decodeOutcome(call, reader)
+    const confirmed = call.isWrite ? this.confirm() : undefined
+    if (confirmed === undefined) {
+      this.#acknowledgements.answered(sequence, call, outcome, this.#visible)
+    } else void this.#answerConfirmed(sequence, call, outcome, confirmed)
+  }
+
+  /**
+   * A write that changed nothing has no commit that would tell a deposed leader apart: somebody else
+   * may have committed by now what would have changed the answer.
+   */
+  async #answerConfirmed(
+    sequence: number,
+    call: Call,
+    outcome: unknown,
+    confirmed: Promise<unknown>,
+  ): Promise<void> {
+    try {
+      await confirmed
+    } catch {
+      this.#acknowledgements.refuse(call, this.#notLeading())
+      return
+    }
+    const isStill = call.leadership === this.#leadership && call.life === this.#lives
+    if (isStill) this.#acknowledgements.answered(sequence, call, outcome, this.#visible)
+    else this.#acknowledgements.refuse(call, this.#notLeading())
   }
 
   /** A batch to replicate, with the answer that its commit releases. */
@@ -302,9 +366,9 @@ export class DomainHandle {
     const sequence = reader.varint()
     const call = this.link.take(number)
     if (call.leadership !== this.#leadership) {
-      // Its rows are in the memtable, and nobody will ever commit them.
       this.#acknowledgements.refuse(call, this.#notLeading())
-      this.onLost()
+      // Its rows are in the memtable, and nobody will ever commit them.
+      if (call.life === this.#lives) this.onLost()
       return
     }
     const answerEnd = reader.varint() + reader.position
@@ -316,7 +380,8 @@ export class DomainHandle {
       reader.end - answerEnd,
     )
     const index = this.#logged.propose(this.number, ENTRY_KIND.rows, batch)
-    this.#proposals.push({ index, sequence })
+    this.#lastOwn = { index, sequence }
+    this.#proposals.push(this.#lastOwn)
     this.insertedIndex = index
     this.proposedBytes += batch.length
     this.memtables.wrote()
@@ -442,6 +507,7 @@ export class DomainHandle {
   /** No more writes. What is on its way to the log may still be committed. */
   stopLeading(reason: MetastoreError): void {
     this.#leadership = 0
+    this.memtables.ensureSpare()
     this.#commits.refuse(reason)
     this.endPacing()
   }
@@ -461,14 +527,16 @@ export class DomainHandle {
   /** The worker begins anew. Reads wait until everything has taken effect again. */
   reset(): void {
     this.#lives++
-    const first = this.memtables.reset()
+    const life = this.memtables.reset()
     while (this.#given.shift() !== undefined);
+    this.#lastOwn = undefined
+    this.#pace()
     this.#rebuilding ??= new Promise(resolve => {
       this.#endRebuilding = resolve
     })
     void this.manage(
       REQUEST.reset,
-      out => out.varint(first),
+      out => out.varint(life),
       () => undefined,
     ).catch(() => {
       // The node has failed, and everybody is told.
@@ -493,19 +561,33 @@ export class DomainHandle {
   frozeMemtable(id: number, lastSequence: number): void {
     // Of before a rebuild.
     if (!this.memtables.has(id)) return
-    const given = this.#indexOfGiven(lastSequence)
-    const index =
-      given ??
-      this.#logged.propose(
-        this.number,
-        ENTRY_KIND.freeze,
-        new ByteWriter(8).u64(lastSequence).view(),
-      )
+    const isLeading = this.#leadership !== 0
+    const known = this.#indexOf(lastSequence)
+    const index = isLeading ? this.#proposeFreeze(lastSequence) : known
+    if (index === undefined) {
+      this.onLost()
+      return
+    }
     // Committed rows must find room, whatever their number.
-    const frozen = this.memtables.froze(id, lastSequence, index, given !== undefined)
-    if (given === undefined) this.insertedIndex = index
+    const frozen = this.memtables.froze(id, lastSequence, index, !isLeading)
     this.#pace()
     this.onFrozen(frozen)
+  }
+
+  /** Everybody's memtables end where the leader's do. */
+  #proposeFreeze(lastSequence: number): number {
+    const payload = new ByteWriter(8).u64(lastSequence).view()
+    const index = this.#logged.propose(this.number, ENTRY_KIND.freeze, payload)
+    this.insertedIndex = index
+    return index
+  }
+
+  /** The entry of the batch; undefined for one of its own that is not the last. */
+  #indexOf(sequence: number): number | undefined {
+    return (
+      this.#indexOfGiven(sequence) ??
+      (this.#lastOwn?.sequence === sequence ? this.#lastOwn.index : undefined)
+    )
   }
 
   /** The entry of a batch that the worker was given; undefined for one of its own. */
@@ -549,6 +631,7 @@ export class DomainHandle {
     this.#acknowledgements.fail(reason)
     this.#commits.fail(reason)
     this.progress.fail(reason)
+    this.#rebuilding = undefined
     this.#endRebuilding()
   }
 

@@ -41,6 +41,8 @@ export class DomainMemtables {
   /** What reads want of #mapped. */
   #newestFirst: readonly Memtable[] = []
   #nextId: number
+  /** How often the worker has begun anew. */
+  #life = 0
   /** When the active memtable got its first row; undefined while it has none. */
   #activeSince: number | undefined
 
@@ -91,7 +93,7 @@ export class DomainMemtables {
 
   /**
    * The worker has frozen a memtable and taken the next; `index` is the log entry it ends at.
-   * @param mustFollow another one is posted even if too many wait for the bucket
+   * @param mustFollow it gets another spare one even if too many wait for the bucket
    */
   froze(id: number, lastSequence: number, index: number, mustFollow: boolean): FrozenMemtable {
     const mapped = this.#mapped.find(known => known.id === id)
@@ -101,40 +103,45 @@ export class DomainMemtables {
     this.#activeSince = undefined
     const frozen = { id, since, memory: mapped.memtable.memory, lastSequence, index }
     this.#frozen.push(frozen)
-    if (this.#frozen.length < FROZEN_STOP || mustFollow) this.#post()
+    if (this.#frozen.length < FROZEN_STOP || mustFollow) this.ensureSpare()
     return frozen
   }
 
   /**
    * The worker begins anew, with memtables that are posted now: reads that have begun keep theirs.
-   * @returns the id of the first; those before it are void
+   * @returns the number of its new life
    */
   reset(): number {
+    this.#life++
     this.#frozen.length = 0
     this.#mapped = []
     this.#newestFirst = []
     this.#activeSince = undefined
-    const first = this.#nextId
     this.#post()
-    this.#post()
-    return first
+    this.ensureSpare()
+    return this.#life
+  }
+
+  /** Sees to it that the worker can rotate: committed rows must find room, whatever waits. */
+  ensureSpare(): void {
+    const spares = this.#mapped.length - this.#frozen.length - 1
+    if (spares < 1) this.#post()
   }
 
   /** What a manifest covers is in tables now. */
   covered({ lastSequence }: Manifest): void {
-    const wasFull = this.#frozen.length >= FROZEN_STOP
     const count = this.#frozen.filter(frozen => frozen.lastSequence <= lastSequence).length
     this.#frozen.splice(0, count)
     this.#mapped = this.#mapped.filter(known => known.lastSequence > lastSequence)
     this.#newestFirst = this.#mapped.map(({ memtable }) => memtable)
-    if (wasFull && this.#frozen.length < FROZEN_STOP) this.#post()
+    if (this.#frozen.length < FROZEN_STOP) this.ensureSpare()
   }
 
   #post(): void {
     const memory = DomainMemtables.allocate(this.#bytesMax)
     const id = this.#nextId++
     this.#map(id, memory)
-    this.#link.postMemtable({ domain: this.#domain, memtableId: id, memory })
+    this.#link.postMemtable({ domain: this.#domain, life: this.#life, memtableId: id, memory })
   }
 
   #map(id: number, memory: SharedArrayBuffer): void {

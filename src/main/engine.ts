@@ -119,7 +119,12 @@ export class Engine {
         .map((uuid, domain) => ({ domain, uuid }))
         .filter(({ domain }) => domain % workers === worker)
       const memtables: MemtableMessage[] = domains.flatMap(({ domain }) =>
-        firstMemtables[domain].map(({ id, memory }) => ({ domain, memtableId: id, memory })),
+        firstMemtables[domain].map(({ id, memory }) => ({
+          domain,
+          life: 0,
+          memtableId: id,
+          memory,
+        })),
       )
       const blockCache = BlockCache.create(Math.floor(options.blockCacheBytesMax / workers))
       const files = new TableFiles(

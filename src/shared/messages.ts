@@ -20,8 +20,8 @@
  *   fetched   varint fetch | u8 1, or u8 0 and an answer with an error: what a fetch came to; the
  *             bytes themselves were posted
  *   sync      nothing: everything before was carried out
- *   reset     varint memtable id: begin anew without rows, tables or memory of requests; memtables
- *             with smaller ids are void
+ *   reset     varint life: begin anew without rows, tables or memory of requests, with the memtables
+ *             that were posted for that life
  *   forget    u8 memory | text table: let go of a table's memory, or of its file
  *   stop      leave the loop
  *
@@ -83,6 +83,8 @@ export type PortMessage = MemtableMessage | TableMessage | FetchedMessage
 /** A memtable to rotate to; the first ones before any request of the domain. */
 export interface MemtableMessage {
   domain: number
+  /** How often the domain has begun anew: in another life of it the memtable is void. */
+  life: number
   memtableId: number
   memory: SharedArrayBuffer
 }

@@ -41,6 +41,11 @@ const SPINS = 2000
 const PAUSE_MS = 1
 const NOT_LEADING = 'this node does not lead the metastore partition any more'
 
+interface SpareMemtable extends NumberedMemtable {
+  /** Of the domain in which it may be taken. */
+  life: number
+}
+
 class PartitionWorker {
   readonly #port: MessagePort
   readonly #requests: RingConsumer
@@ -49,7 +54,7 @@ class PartitionWorker {
   readonly #doorbell
   readonly #mainDoorbell
   readonly #domains = new Map<number, Domain>()
-  readonly #spares = new Map<number, NumberedMemtable[]>()
+  readonly #spares = new Map<number, SpareMemtable[]>()
   readonly #files: TableFiles
   readonly #tables: TableRegistry
   readonly #parked: ParkedRequests
@@ -209,7 +214,7 @@ class PartitionWorker {
   #manage(domain: Domain, number: number, kind: number, call: number, reader: ByteReader): void {
     switch (kind) {
       case REQUEST.apply:
-        while (!domain.apply(reader.bytes, reader.position, reader.end)) this.#pause()
+        this.#apply(domain, number, reader)
         return
       case REQUEST.freeze:
         domain.freeze()
@@ -242,6 +247,15 @@ class PartitionWorker {
     }
     beginRecord(this.#out, RESPONSE.done, number, call).varint(domain.sequence)
     this.#respond()
+  }
+
+  /** Waits for a memtable if there is none, unless main has begun another life of the domain. */
+  #apply(domain: Domain, number: number, reader: ByteReader): void {
+    while (!domain.isVoid && !domain.apply(reader.bytes, reader.position, reader.end)) {
+      const newest = this.#spares.get(number)?.at(-1)
+      if (newest !== undefined && newest.life > domain.resets) domain.isVoid = true
+      else this.#pause()
+    }
   }
 
   /** What is not a refusal but a defect or a damaged file: main decides what becomes of it. */
@@ -319,13 +333,10 @@ class PartitionWorker {
     }
   }
 
-  #reset(domain: Domain, number: number, firstMemtableId: number): void {
-    this.#takePosted()
-    const spares = this.#spares.get(number)?.filter(({ id }) => id >= firstMemtableId)
-    const active = spares?.shift()
-    if (spares === undefined || active === undefined) throw new Error('no memtable for a reset')
-    this.#spares.set(number, spares)
-    domain.reset(active)
+  #reset(domain: Domain, number: number, life: number): void {
+    const active = this.#takeMemtable(number, life)
+    if (active === undefined) throw new Error('no memtable for a reset')
+    domain.reset(active, life)
   }
 
   #sendFetch({ id, table, offset, length, isDamaged }: Fetch, domain: number): void {
@@ -365,9 +376,15 @@ class PartitionWorker {
     this.#doorbell.wait(seen, PAUSE_MS)
   }
 
-  #takeMemtable(domain: number): NumberedMemtable | undefined {
+  /** Those of an earlier life are void, and those of the next must not have rows of this one. */
+  #takeMemtable(
+    domain: number,
+    life: number = this.#domains.get(domain)?.resets ?? 0,
+  ): NumberedMemtable | undefined {
     this.#takePosted()
-    return this.#spares.get(domain)?.shift()
+    const spares = this.#spares.get(domain) ?? []
+    while (spares.length > 0 && spares[0].life < life) spares.shift()
+    return spares.at(0)?.life === life ? spares.shift() : undefined
   }
 
   #takePosted(): void {
@@ -378,7 +395,8 @@ class PartitionWorker {
       if ('table' in message) this.#tables.posted(message.table, message.memory)
       else if ('fetch' in message) this.#fetched.set(message.fetch, message.memory)
       else {
-        const spare = { id: message.memtableId, memtable: new Memtable(message.memory) }
+        const { life, memtableId: id, memory } = message
+        const spare = { life, id, memtable: new Memtable(memory) }
         const spares = this.#spares.get(message.domain)
         if (spares === undefined) this.#spares.set(message.domain, [spare])
         else spares.push(spare)

@@ -4,6 +4,7 @@
  * what is committed and come after the cut.
  */
 import { decodeConfState } from '../../codec/conf-state.ts'
+import { corruption } from '../../codec/errors.ts'
 import { decodeGroupBase } from '../../codec/group-base.ts'
 import { decodeManifest, isNewerManifest, type Manifest } from '../../codec/manifest.ts'
 import type { DiskLog } from '../log/disk-log.ts'
@@ -30,8 +31,10 @@ interface Found {
 }
 
 /**
- * Reads the log once.
+ * Reads the log once. A cut of which only the base is on disk is made, and goes out with the next
+ * flush: what the base says holds behind it, and what the log still has there may be another history.
  * @param initial the configuration of a group that never had another one
+ * @throws CORRUPTION when nothing stands for what was cut off
  */
 export async function recoverGroups(
   disk: DiskLog,
@@ -54,21 +57,23 @@ export async function recoverGroups(
       kept === undefined
         ? undefined
         : decodeGroupBase(kept.bytes, `state of group ${group} at ${kept.index}`)
+    if (kept !== undefined && base !== undefined) disk.cut(group, kept.index, base.term)
+    const cutIndex = disk.firstIndex(group) - 1
     const lastIndex = disk.lastIndex(group)
     const known = Math.max(base?.commit ?? 0, impliedCommit(changes))
     const configuration = base === undefined ? initial(group) : decodeConfState(base.configuration)
     // What is on the disk of the only voter is committed.
     const isAlone = changes.length === 0 && isOnlyVoter(configuration, nodeId)
     const commit = isAlone ? lastIndex : Math.min(known, lastIndex)
-    return {
-      configuration,
-      commit,
-      manifest: newestOf(
-        manifests.filter(({ index }) => index <= commit),
-        base?.manifest,
-        group,
-      ),
+    const manifest = newestOf(
+      manifests.filter(({ index }) => index > cutIndex && index <= commit),
+      base?.manifest,
+      group,
+    )
+    if (cutIndex > 0 && manifest === undefined) {
+      throw corruption(`group ${group}: no manifest stands for what was cut off up to ${cutIndex}`)
     }
+    return { configuration, commit, manifest }
   })
 }
 

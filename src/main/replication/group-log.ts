@@ -7,10 +7,11 @@
  *  1. What the core reads is what was handed to the disk, durable or not; the core itself counts
  *     nothing before the disk has said that it is.
  *  2. The base on disk is the configuration at the cut, and a commit index that covers the manifest
- *     entry which allowed the cut; it is written before the cut.
+ *     entry which allowed the cut; it is written before the cut. A crash may leave the base without
+ *     the cut: recovery then makes it (recovery/recover-groups.ts).
  */
 import { encodeConfState } from '../../codec/conf-state.ts'
-import { encodeGroupBase } from '../../codec/group-base.ts'
+import { encodeGroupBase, type GroupBase } from '../../codec/group-base.ts'
 import type { DiskLog } from '../log/disk-log.ts'
 import type { ConfState } from '../raft/configuration.ts'
 import { type Entry, entryBytes, type HardState, limited, type Snapshot } from '../raft/entry.ts'
@@ -119,7 +120,7 @@ export class GroupLog implements LogStorage {
     this.#keptBytes = 0
     this.#configurations = [{ index, configuration }]
     this.#snapshot = { index, term, data }
-    this.#writeBase(index, configuration, index, data)
+    this.#writeBase(index, { commit: index, term, configuration, manifest: data })
     const ticket = this.#disk.cut(this.#group, index, term)
     this.#keptFirst = this.#disk.lastIndex(this.#group) + 1
     return ticket
@@ -185,7 +186,7 @@ export class GroupLog implements LogStorage {
       { index, configuration },
       ...this.#configurations.filter(known => known.index > index),
     ]
-    this.#writeBase(index, configuration, commit, NO_BYTES)
+    this.#writeBase(index, { commit, term, configuration, manifest: NO_BYTES })
     this.#disk.cut(this.#group, index, term)
     if (index >= this.#keptFirst) {
       const dropped = this.#kept.splice(0, index + 1 - this.#keptFirst)
@@ -194,9 +195,12 @@ export class GroupLog implements LogStorage {
     }
   }
 
-  #writeBase(index: number, configuration: ConfState, commit: number, manifest: Uint8Array): void {
-    const base = { commit, configuration: encodeConfState(configuration), manifest }
-    this.#disk.setConfiguration(this.#group, index, encodeGroupBase(base))
+  #writeBase(
+    index: number,
+    { configuration, ...rest }: Omit<GroupBase, 'configuration'> & { configuration: ConfState },
+  ): void {
+    const bytes = encodeGroupBase({ ...rest, configuration: encodeConfState(configuration) })
+    this.#disk.setConfiguration(this.#group, index, bytes)
   }
 
   #configurationAt(index: number): ConfState {

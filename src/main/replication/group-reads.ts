@@ -2,7 +2,7 @@
  * Linearizable reads of one group that wait for their index. Those of one turn share a question;
  * one that gets no answer, because a message or the leader was lost, is asked again.
  */
-import type { MetastoreError } from '../../codec/errors.ts'
+import { MetastoreError } from '../../codec/errors.ts'
 
 /** Ticks after which a question counts as lost. */
 const LOST_TICKS = 3
@@ -10,10 +10,11 @@ const LOST_TICKS = 3
 interface Waiter {
   readonly resolve: (index: number) => void
   readonly reject: (error: Error) => void
+  ticks: number
 }
 
 interface Question {
-  readonly waiters: Waiter[]
+  waiters: Waiter[]
   ticks: number
 }
 
@@ -22,20 +23,25 @@ export class GroupReads {
   /** By context. */
   readonly #asked = new Map<number, Question>()
   #unasked: Waiter[] = []
+  readonly #ticksMax: number
   #context: number
+  #failure: Error | undefined
 
   /**
    * @param ask puts a question to the core; false when it knows no leader
    * @param firstContext no earlier life of this node has used it or the next ones
+   * @param ticksMax after so many a read is refused, so that they do not pile up without a leader
    */
-  constructor(ask: (context: number) => boolean, firstContext: number) {
+  constructor(ask: (context: number) => boolean, firstContext: number, ticksMax: number) {
     this.#ask = ask
     this.#context = firstContext
+    this.#ticksMax = ticksMax
   }
 
-  /** Asked with the next send(). */
+  /** Asked with the next send(). Rejects with UNAVAILABLE when the leader does not confirm it. */
   ask(): Promise<number> {
-    return new Promise((resolve, reject) => this.#unasked.push({ resolve, reject }))
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    return new Promise((resolve, reject) => this.#unasked.push({ resolve, reject, ticks: 0 }))
   }
 
   send(): void {
@@ -64,12 +70,25 @@ export class GroupReads {
   }
 
   tick(): void {
+    this.#unasked = this.#refuseOld(this.#unasked)
     for (const [context, question] of this.#asked) {
+      question.waiters = this.#refuseOld(question.waiters)
       if (++question.ticks >= LOST_TICKS) this.drop(context)
     }
   }
 
-  fail(error: MetastoreError): void {
+  /** @returns those who go on waiting */
+  #refuseOld(waiters: readonly Waiter[]): Waiter[] {
+    return waiters.filter(waiter => {
+      if (++waiter.ticks < this.#ticksMax) return true
+      waiter.reject(new MetastoreError('UNAVAILABLE', 'no leader has confirmed the read in time'))
+      return false
+    })
+  }
+
+  /** Nothing will be confirmed any more. */
+  fail(error: Error): void {
+    this.#failure ??= error
     const waiters = [...this.#unasked, ...[...this.#asked.values()].flatMap(of => of.waiters)]
     this.#unasked = []
     this.#asked.clear()

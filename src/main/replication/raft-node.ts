@@ -63,6 +63,8 @@ export interface RaftNodeOptions {
 const DRIFT_MAX = 0.01
 /** Timers count whole milliseconds. */
 const SLACK_MS = 1
+/** How long a read waits for its confirmation. */
+const READ_TIMEOUT_MS = 10_000
 
 interface Member {
   readonly group: number
@@ -102,12 +104,13 @@ export class RaftNode implements ReplicatedLog {
     this.#options = options
     const { nodeId, electionTicks, tickMs, random, logs, owners } = options
     const leaseMs = options.hasLeases ? leaseMsMax(electionTicks, tickMs - SLACK_MS, DRIFT_MAX) : 0
+    const readTicks = Math.ceil(READ_TIMEOUT_MS / tickMs)
     this.#members = logs.map((log, group) => {
       const applied = log.firstIndex() - 1
       const settings = { id: nodeId, electionTicks, leaseMs, random, applied }
       const core = new RaftGroup(settings, log)
       const ask = (context: number): boolean => core.readIndex(context, options.now())
-      const reads = new GroupReads(ask, 1 + random(2 ** 32) * 2 ** 16)
+      const reads = new GroupReads(ask, 1 + random(2 ** 32) * 2 ** 16, readTicks)
       const owner = owners[group]
       return {
         ...{ group, core, log, owner, reads },
@@ -153,9 +156,14 @@ export class RaftNode implements ReplicatedLog {
   /** A message of another node; a turn must follow. */
   receive(group: number, message: Message): void {
     const member = this.#members[group]
-    if (member === undefined) return
-    member.core.step(message)
-    this.#touch(member)
+    if (member === undefined || this.#isClosed) return
+    try {
+      member.core.step(message)
+      this.#touch(member)
+    } catch (error) {
+      // The core finds that somebody has lost what it had promised to keep.
+      this.#fail(error)
+    }
   }
 
   /** Messages of one frame; a turn follows. */
@@ -258,10 +266,16 @@ export class RaftNode implements ReplicatedLog {
       }
       this.#options.disk.flush()
     } catch (error) {
-      this.#options.onFailure(error)
+      this.#fail(error)
     } finally {
       this.#isInTurn = false
     }
+  }
+
+  /** Part of the work is lost: going on could break what was promised. */
+  #fail(error: unknown): void {
+    this.stop(new MetastoreError('UNAVAILABLE', 'this node takes part no more'))
+    this.#options.onFailure(error)
   }
 
   #work(member: Member): void {
@@ -380,9 +394,10 @@ export class RaftNode implements ReplicatedLog {
     return this.#members[group].core.status()
   }
 
+  /** No further than what was handed to the group's owner. */
   cut(group: number, index: number): void {
-    const { log, appliedIndex } = this.#members[group]
-    log.cut(index, appliedIndex)
+    const { log, appliedIndex, core } = this.#members[group]
+    log.cut(Math.min(index, appliedIndex), core.commit)
     this.#options.disk.flush()
   }
 
@@ -402,12 +417,19 @@ export class RaftNode implements ReplicatedLog {
     return this.#options.disk.pinningGroup()
   }
 
-  /** Reads that wait are refused. The log is closed with it. */
-  async close(): Promise<void> {
+  /**
+   * It neither sends nor votes nor leads any more, so that the others elect somebody in its place.
+   * Reads that wait are refused with `reason`.
+   */
+  stop(reason: Error): void {
     this.#isClosed = true
     clearInterval(this.#timer)
-    const closed = new MetastoreError('CLOSED', 'the metastore is closed')
-    for (const { reads } of this.#members) reads.fail(closed)
+    for (const { reads } of this.#members) reads.fail(reason)
+  }
+
+  /** Stops. The log is closed with it. */
+  async close(): Promise<void> {
+    this.stop(new MetastoreError('CLOSED', 'the metastore is closed'))
     await this.#options.disk.close()
   }
 }

@@ -32,6 +32,8 @@ import { ENTRY_KIND } from './replicated-log.ts'
 
 /** Bytes of entries that are read from the log at once, to catch up. */
 const READ_BYTES = 1024 * 1024
+/** Until the worker is asked again to be ready for writes, when the bucket did not let it. */
+const PREPARE_AGAIN_MS = 200
 
 export interface ReplicaOptions {
   readonly domain: DomainHandle
@@ -54,6 +56,8 @@ export class Replica implements GroupOwner {
   #given: number
   /** The last of them that the worker had to be given. */
   #foreign: number
+  /** The last of them that it has said it has; -1: nothing yet in its present life. */
+  #done = -1
   /** Of the newest row batch among them. */
   #sequence = 0
   /** The last entry that is known to be committed, and its term. */
@@ -63,8 +67,6 @@ export class Replica implements GroupOwner {
   #manifest: Manifest | null = null
   #isCatchingUp = false
   #isSyncing = false
-  /** After a rebuild nothing takes effect before the worker has said that it is done. */
-  #isRebuilt = true
   /** Counts rebuilds: work for an earlier state of the worker is void. */
   #life = 0
   #role: Role = 'follower'
@@ -72,6 +74,7 @@ export class Replica implements GroupOwner {
   #isPreparing = false
   #isLeading = false
   #abandoning: NodeJS.Timeout | undefined
+  #preparingAgain: NodeJS.Timeout | undefined
   #isClosed = false
 
   /** @param manifest stands for everything that was cut off, and maybe for more; encoded */
@@ -81,10 +84,10 @@ export class Replica implements GroupOwner {
     const cutIndex = options.log.firstIndex() - 1
     this.#given = cutIndex
     this.#foreign = cutIndex
-    this.#committed = cutIndex
-    if (manifest === undefined) return
-    const decoded = decodeManifest(manifest, `manifest of domain ${options.domain.number}`)
-    this.#install(decoded, manifest, Math.max(cutIndex, decoded.lastIndex))
+    this.#begin(cutIndex, manifest)
+    this.#committed = this.#given
+    // Maybe nothing else is known to be committed before a leader is there.
+    this.#settle()
   }
 
   /** Whether this node leads the domain and may write to it. */
@@ -101,7 +104,8 @@ export class Replica implements GroupOwner {
 
   onCommitted(entries: readonly Entry[]): void {
     const last = entries[entries.length - 1]
-    this.#committed = last.index
+    // At the start the manifest may stand for more than is handed out yet.
+    this.#committed = Math.max(this.#committed, last.index)
     this.#committedTerm = last.term
     if (this.#isCatchingUp) return
     if (entries[0].index === this.#given + 1 && !this.#domain.link.isBacklogged) {
@@ -136,6 +140,7 @@ export class Replica implements GroupOwner {
   close(): void {
     this.#isClosed = true
     clearTimeout(this.#abandoning)
+    clearTimeout(this.#preparingAgain)
   }
 
   // -------------------------------------------------------------- leading
@@ -150,21 +155,35 @@ export class Replica implements GroupOwner {
     if (!isReady || this.#isLeading || this.#isPreparing) return
     this.#isPreparing = true
     const [term, life] = [this.#term, this.#life]
-    void this.#domain.recovered().then(
-      () => {
+    void this.#domain
+      .recovered()
+      .then(() => {
         this.#isPreparing = false
         const isStill = this.#role === 'leader' && this.#term === term && this.#life === life
-        if (!isStill) {
-          this.#leadWhenReady()
-          return
-        }
-        clearTimeout(this.#abandoning)
-        this.#isLeading = true
-        this.#domain.beginLeading()
-        this.#options.onLeading(true)
-      },
-      error => this.#fail(error),
-    )
+        if (isStill) this.#lead()
+        else this.#leadWhenReady()
+      })
+      .catch(error => this.#notPrepared(error))
+  }
+
+  #lead(): void {
+    clearTimeout(this.#abandoning)
+    this.#isLeading = true
+    this.#domain.beginLeading()
+    this.#options.onLeading(true)
+  }
+
+  /** The worker reads what it remembers of requests, and tables for it, which may be out of reach. */
+  #notPrepared(error: unknown): void {
+    this.#isPreparing = false
+    const isPassing = error instanceof MetastoreError && error.code === 'UNAVAILABLE'
+    if (!isPassing || this.#domain.hasFailed) {
+      this.#fail(error)
+      return
+    }
+    clearTimeout(this.#preparingAgain)
+    this.#preparingAgain = setTimeout(() => this.#leadWhenReady(), PREPARE_AGAIN_MS)
+    this.#preparingAgain.unref()
   }
 
   #stopLeading(): void {
@@ -197,16 +216,21 @@ export class Replica implements GroupOwner {
     this.#life++
     this.#isSyncing = false
     this.#domain.reset()
-    this.#given = from
-    this.#foreign = from
-    this.#isRebuilt = false
+    this.#done = -1
     this.#sequence = 0
     this.#manifest = null
-    if (manifest !== undefined) {
-      const decoded = decodeManifest(manifest, `manifest of domain ${this.#domain.number}`)
-      this.#install(decoded, manifest, Math.max(from, decoded.lastIndex))
-    }
+    this.#begin(from, manifest)
     void this.#catchUp()
+  }
+
+  /** The worker has nothing: it goes on behind what the manifest stands for. */
+  #begin(from: number, manifest: Uint8Array | undefined): void {
+    this.#given = from
+    this.#foreign = from
+    if (manifest === undefined) return
+    const decoded = decodeManifest(manifest, `manifest of domain ${this.#domain.number}`)
+    this.#given = Math.max(from, decoded.lastIndex)
+    this.#install(decoded, manifest, this.#given)
   }
 
   async #catchUp(): Promise<void> {
@@ -217,9 +241,13 @@ export class Replica implements GroupOwner {
     try {
       while (this.#given < this.#committed) {
         if (!link.isBacklogged) {
+          // What was cut off since is in the manifest.
+          this.#given = Math.max(this.#given, log.firstIndex() - 1)
           const entries = log.entries(this.#given + 1, this.#committed + 1, READ_BYTES)
           if (entries === undefined) throw new Error(`entry ${this.#given + 1} was cut off`)
           for (const entry of entries) this.#give(entry)
+          // Readers need not wait until everything is there: that may go on for long.
+          this.#sync()
         }
         // The worker's responses, and everybody else, have their turns.
         await nextTurn()
@@ -268,7 +296,9 @@ export class Replica implements GroupOwner {
     const coveredIndex = coversAll ? index - 1 : manifest.lastIndex
     if (this.#manifest === null || isNewerManifest(manifest, this.#manifest)) {
       this.#install(manifest, bytes, coveredIndex)
-    } else if (coversAll) this.#options.log.offerSnapshot(coveredIndex, bytes)
+    } else if (coversAll && !isNewerManifest(this.#manifest, manifest)) {
+      this.#options.log.offerSnapshot(coveredIndex, bytes)
+    }
   }
 
   /** @param coveredIndex the manifest stands for everything up to there */
@@ -277,20 +307,20 @@ export class Replica implements GroupOwner {
     this.#manifest = manifest
     this.#sequence = Math.max(this.#sequence, manifest.lastSequence)
     this.#foreign = Math.max(this.#foreign, this.#given)
-    void this.#domain.install(manifest, bytes).then(
-      () => {
+    void this.#domain
+      .install(manifest, bytes)
+      .then(() => {
         if (life !== this.#life || this.#isClosed) return
         this.#options.log.offerSnapshot(coveredIndex, bytes)
         // The leader cuts its log when the bucket's pointer names the manifest.
         if (!this.#isLeading) this.#options.onCovered(coveredIndex)
-      },
-      error => this.#fail(error),
-    )
+      })
+      .catch(error => this.#fail(error))
   }
 
   /** What was given takes effect: at once if the worker had it, else when it says so. */
   #settle(): void {
-    if (!this.#isRebuilt || this.#foreign > this.#domain.progress.index) this.#sync()
+    if (this.#foreign > this.#done) this.#sync()
     else this.#domain.tookEffect(this.#given, this.#sequence)
     this.#leadWhenReady()
   }
@@ -299,16 +329,16 @@ export class Replica implements GroupOwner {
     if (this.#isSyncing) return
     this.#isSyncing = true
     const [life, index, sequence] = [this.#life, this.#given, this.#sequence]
-    void this.#domain.synced().then(
-      () => {
+    void this.#domain
+      .synced()
+      .then(() => {
         if (life !== this.#life) return
         this.#isSyncing = false
-        this.#isRebuilt = true
+        this.#done = index
         this.#domain.tookEffect(index, sequence)
         if (!this.#isCatchingUp) this.#settle()
-      },
-      error => this.#fail(error),
-    )
+      })
+      .catch(error => this.#fail(error))
   }
 
   #fail(error: unknown): void {

@@ -83,6 +83,10 @@ export class Replication {
     for (const domain of domains) domain.log = this.node
     if (transport === undefined || cluster === undefined) return
     const { node } = this
+    for (const domain of domains) {
+      const { number } = domain
+      domain.confirm = () => (node.isAlone(number) ? undefined : node.readIndex(number))
+    }
     this.members = new Members({
       ...{ nodeId, transport, node, domains, replicas: this.#replicas, book },
       administer: options.administer,
@@ -240,11 +244,15 @@ export class Replication {
     }
   }
 
-  /** Whoever waits for this node is refused; nothing more is handed to the workers. */
+  /**
+   * Whoever waits for this node is refused; nothing more is handed to the workers, and the others
+   * can elect somebody in its place.
+   */
   fail(error: Error): void {
     this.#failure ??= error
     this.#balance?.close()
     this.members?.close()
+    this.node.stop(error)
     for (const wake of this.#leadingWaiters.splice(0)) wake()
   }
 

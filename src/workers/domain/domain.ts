@@ -84,6 +84,8 @@ export class Domain {
   #sequence = 0
   /** How often it has begun anew. */
   resets = 0
+  /** Main has given this life of it up: what is applied before the next one counts for nothing. */
+  isVoid = false
 
   /** @param active the first memtable, empty */
   constructor(options: DomainOptions, active: NumberedMemtable) {
@@ -169,8 +171,9 @@ export class Domain {
    * Begins anew: rows that were inserted and will never be committed cannot be taken out of
    * memtables. What was committed is installed and applied again.
    * @param active an empty memtable
+   * @param life how often it has begun anew with this
    */
-  reset(active: NumberedMemtable): void {
+  reset(active: NumberedMemtable, life: number): void {
     this.#active = active
     this.#memtables = [active.memtable]
     this.#frozen = []
@@ -180,7 +183,8 @@ export class Domain {
     this.#job = undefined
     this.#ledger = new RequestLedger()
     this.#sequence = 0
-    this.resets++
+    this.resets = life
+    this.isVoid = false
   }
 
   /** Rotates the memtable if it has rows. */

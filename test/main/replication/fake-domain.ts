@@ -124,6 +124,13 @@ export class FakeDomain {
     this.domain.onAnswer(this.#takeOldest(REQUEST.write), new ByteReader(out.take(), 'answer'))
   }
 
+  /** The worker refuses a call. */
+  refuse(call: number, error: MetastoreError): void {
+    const out = new ByteWriter().varint(0)
+    putErrorAnswer(out, error)
+    this.domain.onAnswer(call, new ByteReader(out.take(), 'answer'))
+  }
+
   #takeOldest(kind: number): number {
     const at = this.worker.sent.findIndex(sent => sent.kind === kind)
     if (at < 0) throw new Error(`no request of kind ${kind} was sent`)
