@@ -17,7 +17,7 @@ import { EventQueue } from './event-queue.ts'
 import { Invariants } from './invariants.ts'
 import type { Command } from './machine.ts'
 import { Nemesis } from './nemesis.ts'
-import { Network } from './network.ts'
+import { type Link, Network } from './network.ts'
 import { SimNode } from './node.ts'
 import { type ClusterSettings, drawSettings } from './settings.ts'
 import { NO_TRACE, type Trace, Transcript } from './trace.ts'
@@ -80,7 +80,7 @@ class Simulation {
   readonly transcript: Transcript
   readonly #queue = new EventQueue()
   readonly #settings: ClusterSettings
-  readonly #network: Network
+  readonly #network: Network<Link & { group: number; message: Message }>
   readonly #nodes: readonly SimNode[]
   readonly #invariants: readonly Invariants[]
   readonly #clients: Clients
@@ -97,7 +97,7 @@ class Simulation {
     trace(() => JSON.stringify(settings))
     this.#settings = settings
     this.#trace = trace
-    this.#network = new Network(queue, dice.fork(), (group, message) => {
+    this.#network = new Network(queue, dice.fork(), ({ group, message }) => {
       trace(() => `${message.from} > ${message.to}: group ${group} ${describe(message)}`)
       this.#nodes.at(message.to - 1)?.receive(group, message)
     })
@@ -110,7 +110,10 @@ class Simulation {
       const isMember = i < settings.voters
       const logs = this.#invariants.map(() => new MemoryStorage(isMember ? start : undefined))
       const disk = new Disk(queue, dice.fork(), settings, logs)
-      const send = (group: number, message: Message): void => this.#network.send(group, message)
+      const send = (group: number, message: Message): void => {
+        const { from, to } = message
+        this.#network.send({ from, to, group, message })
+      }
       const onApplied = (command: Command): void => this.#clients.applied(command)
       const shared = { settings, queue, trace, disk, send, onApplied }
       const invariants = this.#invariants

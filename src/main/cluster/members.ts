@@ -8,10 +8,10 @@ import { ByteReader, ByteWriter } from '../../codec/bytes.ts'
 import { MetastoreError } from '../../codec/errors.ts'
 import type { DomainHandle } from '../domain-handle.ts'
 import type { IncomingRequest } from '../net/incoming-requests.ts'
-import type { Transport } from '../net/transport.ts'
+import type { PeerTransport } from '../net/transport.ts'
 import type { RaftNode } from '../replication/raft-node.ts'
 import type { Replica } from '../replication/replica.ts'
-import { type Member, type MemberBook, type MemberList, parseMembers } from './member-book.ts'
+import { type KnownMembers, type Member, type MemberList, parseMembers } from './member-book.ts'
 import {
   ADMIN_OPERATIONS,
   type Administer,
@@ -33,11 +33,11 @@ const decoder = new TextDecoder()
 
 export interface MembersOptions {
   readonly nodeId: number
-  readonly transport: Transport
+  readonly transport: Pick<PeerTransport, 'setPeers' | 'request'>
   readonly node: RaftNode
   readonly domains: readonly DomainHandle[]
   readonly replicas: readonly Replica[]
-  readonly book: MemberBook
+  readonly book: KnownMembers
   readonly administer: Administer
 }
 
