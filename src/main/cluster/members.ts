@@ -90,19 +90,20 @@ export class Members {
       const timeoutMs = deadline - performance.now()
       const leader = node.leader(domain) || guess
       let reason: MetastoreError | undefined
+      let hint = 0
       try {
         if (this.isLeading(domain)) return await ways.here()
         if (leader !== 0 && leader !== nodeId) return await ways.there(leader, timeoutMs)
       } catch (error) {
         if (!(error instanceof MetastoreError) || !mayRepeat(error, isRepeatable)) throw error
         reason = error
-        guess = hintOf(error)
+        hint = hintOf(error)
       }
       if (performance.now() >= deadline || this.#isClosed) throw reason ?? this.#noLeader(domain)
-      if (guess === 0 || guess === leader) {
-        guess = node.someMember(domain, leader)
-        await sleep(LOOK_MS)
-      }
+      // Who was asked may know better than this node; else there is nothing new to try at once.
+      const isNew = hint !== 0 && hint !== leader && node.leader(domain) === 0
+      guess = isNew ? hint : node.someMember(domain, leader)
+      if (!isNew) await sleep(LOOK_MS)
     }
   }
 
