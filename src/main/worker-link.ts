@@ -1,6 +1,6 @@
 /**
- * Main's end of one partition worker: its rings and the calls under way; its thread is given. Requests of a
- * turn are published together, by one store and one ring of the worker's doorbell.
+ * Main's end of one partition worker: its rings and the calls under way. Requests of a turn are
+ * published together, by one store and one ring of the worker's doorbell.
  */
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { ByteWriter } from '../codec/bytes.ts'

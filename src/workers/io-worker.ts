@@ -1,6 +1,6 @@
 /**
- * The I/O worker: a thread of the pool, which carries out tasks (io/run-io-task.ts). Encodes tables,
- * and does the traffic with the bucket; main only handles small objects of a store that lives there.
+ * The I/O worker: a thread of the pool, which carries out tasks (io/run-io-task.ts). Encodes tables
+ * and does the traffic with the bucket; main only handles small objects of a store in its memory.
  */
 import { MetastoreError } from '../codec/errors.ts'
 import type { IoAnswer, IoRequest, StoreAccess } from '../shared/io-tasks.ts'

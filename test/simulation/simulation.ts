@@ -14,6 +14,7 @@ import { Clients } from './clients.ts'
 import { Dice } from './dice.ts'
 import { Disk } from './disk.ts'
 import { EventQueue } from './event-queue.ts'
+import { SimulationFailure } from './failure.ts'
 import { Invariants } from './invariants.ts'
 import type { Command } from './machine.ts'
 import { Nemesis } from './nemesis.ts'
@@ -38,19 +39,6 @@ export interface Outcome {
   readonly reads: number
   readonly messages: number
   readonly timeMs: number
-}
-
-export class SimulationFailure extends Error {
-  override readonly name = 'SimulationFailure'
-  readonly seed: number
-  readonly transcript: readonly string[]
-
-  constructor(seed: number, cause: unknown, transcript: readonly string[]) {
-    const what = cause instanceof Error ? cause.message : String(cause)
-    super(`seed ${seed}: ${what}`, { cause })
-    this.seed = seed
-    this.transcript = transcript
-  }
 }
 
 /**
