@@ -3,9 +3,10 @@
  * itself after a while; several go on at the same time.
  */
 import type { ConfigChange, MemberChange } from '../../src/codec/config-change.ts'
+import type { Message } from '../../src/main/raft/message.ts'
 import type { Dice } from './dice.ts'
 import type { EventQueue } from './event-queue.ts'
-import { FAIR_WEATHER, type Network } from './network.ts'
+import { FAIR_WEATHER, type Link, type Network } from './network.ts'
 import type { SimNode } from './node.ts'
 import type { ClusterSettings } from './settings.ts'
 import type { Trace } from './trace.ts'
@@ -15,13 +16,8 @@ export interface NemesisOptions {
   readonly queue: EventQueue
   readonly dice: Dice
   readonly nodes: readonly SimNode[]
-  readonly network: Network
+  readonly network: Network<Link & { group: number; message: Message }>
   readonly trace: Trace
-}
-
-interface Link {
-  readonly from: number
-  readonly to: number
 }
 
 const OPERATIONS = ['voter', 'voter', 'learner', 'remove'] as const

@@ -7,7 +7,8 @@
  */
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { type Outcome, SimulationFailure, simulate } from './simulation.ts'
+import { SimulationFailure } from './failure.ts'
+import { type Outcome, simulate } from './simulation.ts'
 
 const SEEDS = Number(process.env.WAYMARK_SIM_SEEDS ?? 1000)
 const SHOWN_LINES = 60

@@ -8,7 +8,7 @@ import { ByteReader, ByteWriter } from '../../codec/bytes.ts'
 import { MetastoreError } from '../../codec/errors.ts'
 import type { DomainHandle } from '../domain-handle.ts'
 import type { IncomingRequest } from '../net/incoming-requests.ts'
-import type { Transport } from '../net/transport.ts'
+import type { PeerTransport } from '../net/transport.ts'
 import type { RaftNode } from '../replication/raft-node.ts'
 import type { Replica } from '../replication/replica.ts'
 import { type Member, type MemberBook, type MemberList, parseMembers } from './member-book.ts'
@@ -32,7 +32,7 @@ const decoder = new TextDecoder()
 
 export interface MembersOptions {
   readonly nodeId: number
-  readonly transport: Transport
+  readonly transport: PeerTransport
   readonly node: RaftNode
   readonly domains: readonly DomainHandle[]
   readonly replicas: readonly Replica[]

@@ -28,6 +28,13 @@ export interface TransportCounters extends Readonly<Traffic> {
   readonly incidents: Readonly<Record<Incident, number>>
 }
 
+/** What a node asks of its transport once it listens; a simulation puts its own in its place. */
+export type PeerTransport = Pick<
+  Transport,
+  'setPeers' | 'isReachable' | 'send' | 'request' | 'close'
+> &
+  Partial<Pick<Transport, 'counters'>>
+
 export class Transport implements AsyncDisposable {
   readonly #context: NetContext
   #listener: Listener | undefined

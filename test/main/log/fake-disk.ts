@@ -27,6 +27,10 @@ class Inode {
   durablePages: Set<number> = new Set()
 }
 
+export type DiskOperation = 'write' | 'sync' | 'name'
+/** When what was asked of the disk is done. */
+export type DiskSchedule = (operation: DiskOperation, done: () => void) => void
+
 type NameChange = (names: Map<string, Inode>) => void
 
 export class FakeDisk implements LogFiles {
@@ -44,8 +48,12 @@ export class FakeDisk implements LogFiles {
   /** Fails the operation that it returns an error for. */
   fault: (operation: Operation, name: string) => Error | null = () => null
 
-  constructor(pageBytes = 64) {
+  readonly #schedule: DiskSchedule
+
+  /** @param schedule default: all is done in the next turn */
+  constructor(pageBytes = 64, schedule: DiskSchedule = (_, done) => setImmediate(done)) {
     this.pageBytes = pageBytes
+    this.#schedule = schedule
   }
 
   get segmentCount(): number {
@@ -106,7 +114,7 @@ export class FakeDisk implements LogFiles {
 
   /** Another disk of the same state; this one goes on. */
   copy(): FakeDisk {
-    const disk = new FakeDisk(this.pageBytes)
+    const disk = new FakeDisk(this.pageBytes, this.#schedule)
     const copies = new Map<Inode, Inode>()
     const copyOf = (inode: Inode): Inode => {
       const copy =
@@ -137,7 +145,7 @@ export class FakeDisk implements LogFiles {
   /** What is found after a power cut; `keep` decides page by page and name by name. */
   crashPower(keep: () => boolean): FakeDisk {
     this.isDead = true
-    const disk = new FakeDisk(this.pageBytes)
+    const disk = new FakeDisk(this.pageBytes, this.#schedule)
     const names = new Map(this.durableNames)
     for (const change of this.nameChanges) if (keep()) change(names)
     for (const [name, inode] of names) {
@@ -221,13 +229,13 @@ export class FakeDisk implements LogFiles {
   }
 
   async #turn(): Promise<void> {
-    await new Promise(resolve => setImmediate(resolve))
+    await new Promise<void>(resolve => this.#schedule('name', resolve))
     // A dead disk never answers; the promise is simply dropped.
     if (this.isDead) await new Promise(() => {})
   }
 
-  #later(done: Done, error: Error | null, effect: () => void): void {
-    setImmediate(() => {
+  #later(operation: DiskOperation, done: Done, error: Error | null, effect: () => void): void {
+    this.#schedule(operation, () => {
       if (this.isDead) return
       if (error === null) effect()
       done(error)
@@ -252,12 +260,12 @@ export class FakeDisk implements LogFiles {
         this.writes++
         const fault = this.fault('write', this.#nameOf(inode))
         const error = fault ?? this.#write(inode, bytes.subarray(0, length), position)
-        this.#later(done, error, () => {})
+        this.#later('write', done, error, () => {})
       },
       sync: done => {
         this.syncs++
         const covered = inode.unsynced.length
-        this.#later(done, this.fault('sync', this.#nameOf(inode)), () => {
+        this.#later('sync', done, this.fault('sync', this.#nameOf(inode)), () => {
           for (const write of inode.unsynced.splice(0, covered)) {
             inode.durable = put(inode.durable, write.position, write.bytes)
             const end = write.position + write.bytes.length
