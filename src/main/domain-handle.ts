@@ -99,8 +99,8 @@ export class DomainHandle {
   /** The same, for entries that this node has proposed and waits for as their leader. */
   readonly #commits = new Progress()
   /**
-   * Resolves when it is certain that this node still leads; undefined: nobody else can. Rejects when
-   * that does not become known.
+   * Resolves when it is certain that this node still leads; undefined: nobody else can. Rejects
+   * when that does not become known.
    */
   confirm: () => Promise<unknown> | undefined = () => undefined
   /** Told when the worker has rows that will never be committed. */
@@ -341,8 +341,8 @@ export class DomainHandle {
   }
 
   /**
-   * A write that changed nothing has no commit that would tell a deposed leader apart: somebody else
-   * may have committed by now what would have changed the answer.
+   * A write that changed nothing has no commit that would tell a deposed leader apart: somebody
+   * else may have committed by now what would have changed the answer.
    */
   async #answerConfirmed(
     sequence: number,

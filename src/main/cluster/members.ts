@@ -11,7 +11,7 @@ import type { IncomingRequest } from '../net/incoming-requests.ts'
 import type { PeerTransport } from '../net/transport.ts'
 import type { RaftNode } from '../replication/raft-node.ts'
 import type { Replica } from '../replication/replica.ts'
-import { type Member, type MemberBook, type MemberList, parseMembers } from './member-book.ts'
+import { type KnownMembers, type Member, type MemberList, parseMembers } from './member-book.ts'
 import {
   ADMIN_OPERATIONS,
   type Administer,
@@ -36,7 +36,7 @@ export interface MembersOptions {
   readonly node: RaftNode
   readonly domains: readonly DomainHandle[]
   readonly replicas: readonly Replica[]
-  readonly book: MemberBook
+  readonly book: KnownMembers
   readonly administer: Administer
   /** Milliseconds from a call to its refusal, when nobody leads the domain or answers. */
   readonly callTimeoutMs?: number
