@@ -12,6 +12,7 @@ import { runFlush } from './workloads/flush.ts'
 import { runLoad } from './workloads/load.ts'
 import { runLookupCold } from './workloads/lookup-cold.ts'
 import { runMemtable } from './workloads/memtable.ts'
+import { runNetwork } from './workloads/network.ts'
 import { runReads } from './workloads/reads.ts'
 
 interface Bench {
@@ -30,6 +31,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   flush: { workloads: ['flush', 'compact', 'recover'], run: runFlush },
   commits: { workloads: ['put', 'commit'], run: runCommits },
   memtable: { workloads: ['memtable'], run: runMemtable },
+  network: { workloads: ['network'], run: runNetwork },
 }
 
 function say(line: string): void {

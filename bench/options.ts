@@ -18,6 +18,7 @@ export const WORKLOADS = [
   'recover',
   'put',
   'commit',
+  'network',
 ] as const
 export type WorkloadName = (typeof WORKLOADS)[number]
 

@@ -29,6 +29,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   flush: { flush: 4, compact: 2, recover: 1 },
   commits: { put: 6, commit: 6 },
   memtable: { 'memtable-insert': 6, 'memtable-gets': 3, 'memtable-seeks': 3 },
+  network: { network: 3 },
 }
 
 interface Results {
