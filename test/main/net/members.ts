@@ -28,6 +28,14 @@ export const ECHO = 1
 /** Others are kept until the test answers them. */
 export const HELD = 2
 
+/** What a test that fails would leave open, and the process would not end. */
+const leftovers: (() => unknown)[] = []
+
+/** After each test. Closing twice does no harm. */
+export async function cleanUp(): Promise<void> {
+  await Promise.all(leftovers.splice(0).map(close => close()))
+}
+
 export class Member {
   readonly nodeId: number
   readonly messages: (GroupMessage & { peer: number })[] = []
@@ -62,6 +70,7 @@ export class Member {
         onLink: (peer, isUp) => member.links.push([peer, isUp]),
       },
     )
+    leftovers.push(() => member.transport.close())
     return member
   }
 
@@ -122,6 +131,7 @@ export class Stranger {
 
   constructor(port: number) {
     this.socket = connect({ host: HOST, port })
+    leftovers.push(() => this.socket.destroy())
     this.socket.on('data', chunk => this.received.push(chunk))
     this.socket.on('error', () => {})
     this.socket.on('close', () => {
@@ -145,6 +155,7 @@ export interface RawMember {
 }
 
 function greeted(socket: Socket, handshake: Handshake): Promise<RawMember> {
+  leftovers.push(() => socket.destroy())
   socket.on('error', () => {})
   return new Promise((resolve, reject) => {
     greet(socket, handshake, (outcome: GreetingOutcome) => {
@@ -157,11 +168,26 @@ function greeted(socket: Socket, handshake: Handshake): Promise<RawMember> {
 
 const nonces = (): Uint8Array => randomBytes(32)
 
-/** Connects to a member, as `nodeId`. */
-export function connectRaw(nodeId: number, to: Member): Promise<RawMember> {
+/**
+ * Connects to a member, as `nodeId`.
+ * @param behindProof goes out in one piece with the proof, before there is a welcome
+ */
+export function connectRaw(
+  nodeId: number,
+  to: Member,
+  behindProof: Uint8Array = new Uint8Array(0),
+): Promise<RawMember> {
   const identity = { clusterId: CLUSTER, nodeId, secret: SECRET }
-  const socket = connect(to.address)
-  return greeted(socket, new InitiatorHandshake(identity, to.nodeId, nonces))
+  const handshake = new InitiatorHandshake(identity, to.nodeId, nonces)
+  const { opening } = handshake
+  return greeted(connect(to.address), {
+    opening,
+    receive: frame => {
+      const step = handshake.receive(frame)
+      if (!('reply' in step) || step.reply === undefined) return step
+      return { reply: Buffer.concat([step.reply, behindProof]) }
+    },
+  })
 }
 
 /** Listens as `nodeId`; each connection of a member is given to `onMember`. */
@@ -174,6 +200,7 @@ export async function listenRaw(
     // One that is closed before it is through is of no interest.
     greeted(socket, new AcceptorHandshake(identity, nonces)).then(onMember, () => {})
   })
+  leftovers.push(() => server.close())
   await new Promise<void>(resolve => server.listen(0, HOST, () => resolve()))
   const address = server.address()
   assert.ok(typeof address === 'object' && address !== null)
