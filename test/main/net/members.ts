@@ -1,9 +1,9 @@
 /** Transports on loopback for tests, which keep what they are given; and sockets of strangers. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FRAME_BYTES_MAX, type Frame } from '../../../src/codec/frame-format.ts'
 import type { GroupMessage } from '../../../src/codec/raft-messages.ts'
@@ -23,6 +23,7 @@ import { message } from '../../../src/main/raft/message.ts'
 export const CLUSTER = '00112233-4455-4677-8899-aabbccddeeff'
 export const SECRET = 'a secret of the tests'
 export const HOST = '127.0.0.1'
+const CERTIFICATES = 'test/main/net/certificates'
 /** Requests of this kind are answered at once with their own payload. */
 export const ECHO = 1
 /** Others are kept until the test answers them. */
@@ -228,7 +229,10 @@ export function tlsOf(name: 'member' | 'other-member'): TlsOptions {
 }
 
 function pem(file: string): string {
-  // The compiled tests are in .build, the certificates are not.
-  const folder = import.meta.dirname.replace(/\.build[/\\]test/, 'test')
-  return readFileSync(join(folder, 'certificates', file), 'utf8')
+  return readFileSync(join(projectRoot(import.meta.dirname), CERTIFICATES, file), 'utf8')
+}
+
+/** The compiled tests are in a folder of their own, the certificates are not. */
+function projectRoot(from: string): string {
+  return existsSync(join(from, 'package.json')) ? from : projectRoot(dirname(from))
 }
