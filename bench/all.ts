@@ -14,6 +14,7 @@ import { runFlush } from './workloads/flush.ts'
 import { runLoad } from './workloads/load.ts'
 import { runLookupCold } from './workloads/lookup-cold.ts'
 import { runMemtable } from './workloads/memtable.ts'
+import { runNetwork } from './workloads/network.ts'
 import { runRaft } from './workloads/raft.ts'
 import { runReads } from './workloads/reads.ts'
 
@@ -36,6 +37,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   raft: { workloads: ['raft-commit', 'raft-tick'], run: runRaft },
   cluster: { workloads: ['cluster-commit', 'cluster-read'], run: runCluster },
   failover: { workloads: ['failover'], run: runFailover },
+  network: { workloads: ['network'], run: runNetwork },
 }
 
 function say(line: string): void {

@@ -23,6 +23,7 @@ export const WORKLOADS = [
   'cluster-commit',
   'cluster-read',
   'failover',
+  'network',
 ] as const
 export type WorkloadName = (typeof WORKLOADS)[number]
 

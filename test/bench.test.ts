@@ -32,6 +32,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   cluster: { 'cluster-commit': 4, 'cluster-read': 4 },
   failover: { failover: 1 },
   memtable: { 'memtable-insert': 6, 'memtable-gets': 3, 'memtable-seeks': 3 },
+  network: { network: 3 },
 }
 
 interface Results {

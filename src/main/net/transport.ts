@@ -189,11 +189,12 @@ export class Transport implements AsyncDisposable {
     }
     if (before !== undefined) {
       incidents.count('replaced', { peer, why: 'it has connected again' })
+      // Takes itself out of those taken.
       before.end('replaced')
     }
     traffic.connectionsTaken++
     const connection = new Connection(peer, socket, reader, this.#context, () => {
-      if (this.#taken.get(peer) === connection) this.#taken.delete(peer)
+      this.#taken.delete(peer)
     })
     this.#taken.set(peer, connection)
     this.#links.get(peer)?.hurry()
