@@ -17,6 +17,7 @@ import { ADMIN_OPERATIONS, type AdminOperation, MEMBER_REQUEST } from './member-
 const CALL_TIMEOUT_MS = 10_000
 /** Between two looks for a leader that is not known or not ready. */
 const LOOK_MS = 10
+const CONFIRMED: Promise<void> = Promise.resolve()
 
 export interface MembersOptions {
   readonly nodeId: number
@@ -38,8 +39,15 @@ interface Ways<T> {
   readonly there: (leader: number, timeoutMs: number) => Promise<T>
 }
 
+interface Confirmation {
+  readonly asked: Promise<number>
+  readonly done: Promise<void>
+}
+
 export class Members {
   readonly #options: MembersOptions
+  /** The newest of each domain: reads that share a question wait for it together. */
+  readonly #confirmations = new Map<number, Confirmation>()
   #isClosed = false
 
   constructor(options: MembersOptions) {
@@ -64,11 +72,21 @@ export class Members {
    * Resolves when this node's replica has everything that was acknowledged before the call.
    * Rejects with UNAVAILABLE when the leader does not confirm it in time.
    */
-  async confirmed(domain: number): Promise<void> {
-    const { node, domains } = this.#options
-    if (node.isAlone(domain)) return
-    const index = await within(node.readIndex(domain), domain)
-    const { progress } = domains[domain]
+  confirmed(domain: number): Promise<void> {
+    const { node } = this.#options
+    if (node.isAlone(domain)) return CONFIRMED
+    const asked = node.readIndex(domain)
+    let confirmation = this.#confirmations.get(domain)
+    if (confirmation?.asked !== asked) {
+      confirmation = { asked, done: this.#confirm(asked, domain) }
+      this.#confirmations.set(domain, confirmation)
+    }
+    return confirmation.done
+  }
+
+  async #confirm(asked: Promise<number>, domain: number): Promise<void> {
+    const index = await within(asked, domain)
+    const { progress } = this.#options.domains[domain]
     if (index > progress.index) await within(progress.reached(index), domain)
   }
 

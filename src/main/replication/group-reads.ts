@@ -1,13 +1,15 @@
 /**
- * Linearizable reads of one group that wait for their index. Those of one turn share a question;
- * one that gets no answer, because a message or the leader was lost, is asked again.
+ * Linearizable reads of one group that wait for their index. Those of one turn share a question and
+ * its promise; one that gets no answer, because a message or the leader was lost, is asked again.
  */
 import type { MetastoreError } from '../../codec/errors.ts'
 
 /** Ticks after which a question counts as lost. */
 const LOST_TICKS = 3
 
+/** All reads of a turn. */
 interface Waiter {
+  readonly index: Promise<number>
   readonly resolve: (index: number) => void
   readonly reject: (error: Error) => void
 }
@@ -22,6 +24,8 @@ export class GroupReads {
   /** By context. */
   readonly #asked = new Map<number, Question>()
   #unasked: Waiter[] = []
+  /** The one of this turn, which is among them. */
+  #newest: Waiter | undefined
   #context: number
 
   /**
@@ -33,12 +37,17 @@ export class GroupReads {
     this.#context = firstContext
   }
 
-  /** Asked with the next send(). */
+  /** Asked with the next send(); the same promise for all until then. */
   ask(): Promise<number> {
-    return new Promise((resolve, reject) => this.#unasked.push({ resolve, reject }))
+    if (this.#newest === undefined) {
+      this.#newest = newWaiter()
+      this.#unasked.push(this.#newest)
+    }
+    return this.#newest.index
   }
 
   send(): void {
+    this.#newest = undefined
     if (this.#unasked.length === 0) return
     const context = this.#context++
     // Without a leader they wait for the next tick.
@@ -72,7 +81,17 @@ export class GroupReads {
   fail(error: MetastoreError): void {
     const waiters = [...this.#unasked, ...[...this.#asked.values()].flatMap(of => of.waiters)]
     this.#unasked = []
+    this.#newest = undefined
     this.#asked.clear()
     for (const { reject } of waiters) reject(error)
   }
+}
+
+function newWaiter(): Waiter {
+  let [resolve, reject]: [Waiter['resolve'], Waiter['reject']] = [() => {}, () => {}]
+  const index = new Promise<number>((onIndex, onError) => {
+    resolve = onIndex
+    reject = onError
+  })
+  return { index, resolve, reject }
 }
