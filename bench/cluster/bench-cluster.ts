@@ -15,7 +15,7 @@ const NODES = 3
 const MEMTABLE_BYTES_MAX: number = 128 * 1024 * 1024
 const LOOK_MS = 20
 const TRANSFER_ATTEMPTS = 10
-const LEADERS_TIMEOUT_MS = 30_000
+const SETTLE_TIMEOUT_MS = 60_000
 
 export class BenchCluster implements AsyncDisposable {
   readonly #directory: string
@@ -96,7 +96,7 @@ export class BenchCluster implements AsyncDisposable {
   async spreadLeaders(): Promise<number[]> {
     const wanted = (domain: number): number => this.nodeIds[domain % NODES]
     for (let attempt = 0; attempt < TRANSFER_ATTEMPTS; attempt++) {
-      const leaders = await this.leaders()
+      const leaders = await this.settled()
       const others = leaders.flatMap((leader, domain) =>
         leader === wanted(domain) ? [] : [domain],
       )
@@ -109,16 +109,21 @@ export class BenchCluster implements AsyncDisposable {
     throw new Error(`leaders could not be spread in ${TRANSFER_ATTEMPTS} attempts`)
   }
 
-  /** By metastore partition; waits until all nodes that are there say the same. */
-  async leaders(): Promise<number[]> {
-    const endsAt = performance.now() + LEADERS_TIMEOUT_MS
+  /**
+   * The leaders by metastore partition. Waits until all nodes that are there say the same, and have
+   * caught up with one another; to be called while nobody writes.
+   */
+  async settled(): Promise<number[]> {
+    const endsAt = performance.now() + SETTLE_TIMEOUT_MS
     for (;;) {
-      const [one, ...others] = await this.askAll('leaders', undefined)
-      const isAgreed = one.every(
-        (leader, domain) => this.#nodes.has(leader) && others.every(of => of[domain] === leader),
+      const [one, ...others] = await this.askAll('partitions', undefined)
+      const isSettled = one.every(
+        ({ leader, sequence }, domain) =>
+          this.#nodes.has(leader) &&
+          others.every(of => of[domain].leader === leader && of[domain].sequence === sequence),
       )
-      if (isAgreed) return one
-      if (performance.now() > endsAt) throw new Error(`leaders are not agreed on: ${one}`)
+      if (isSettled) return one.map(({ leader }) => leader)
+      if (performance.now() > endsAt) throw new Error('the nodes do not come to agree')
       await sleep(LOOK_MS)
     }
   }

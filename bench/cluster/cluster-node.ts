@@ -39,9 +39,12 @@ async function open(options: MetastoreOptions): Promise<void> {
 
 const HANDLERS: Handlers = {
   open,
-  leaders: async () => {
+  partitions: async () => {
     const { partitions } = await opened().store.status()
-    return partitions.map(({ leader }) => leader ?? 0)
+    return partitions.map(({ leader, committedSequence: sequence }) => ({
+      leader: leader ?? 0,
+      sequence,
+    }))
   },
   lead: async ({ partition }) => {
     const { store, nodeId } = opened()

@@ -14,16 +14,18 @@ import { recordKey } from '../records.ts'
 import { ValueMaker } from '../values.ts'
 import { firstValue, putRequest, rangeRequest, transactionRequest } from './etcd-messages.ts'
 import { freePorts, HOST } from './free-ports.ts'
-import { GrpcConnection } from './grpc-connection.ts'
+import { GrpcConnection, RefusedCall } from './grpc-connection.ts'
 
 const MEMBERS = 3
 const START_TIMEOUT_MS = 30_000
 const RETRY_MS = 100
+const ATTEMPTS_MAX = 10
 const STOP_GRACE_MS = 5_000
 
 export class EtcdCluster implements AsyncDisposable {
   readonly #children: ChildProcess[] = []
   #connections: GrpcConnection[] = []
+  #refusals = 0
   readonly #values = new ValueMaker()
   readonly #random = new Random(1)
   readonly #killAll = (): void => {
@@ -69,14 +71,28 @@ export class EtcdCluster implements AsyncDisposable {
     this.#connections = await Promise.all(ports.slice(0, MEMBERS).map(answering))
   }
 
-  /** The i-th call goes to the i-th member, round and round. */
-  #connection(i: number): GrpcConnection {
-    return this.#connections[i % this.#connections.length]
+  /** Calls that a member has refused: on a busy machine it has no time, or no leader. */
+  get refusals(): number {
+    return this.#refusals
+  }
+
+  /** The i-th call goes to the i-th member, round and round. Refused, it is made again. */
+  async #call(i: number, method: string, message: Uint8Array): Promise<Buffer> {
+    const connection = this.#connections[i % this.#connections.length]
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await connection.call(`/etcdserverpb.KV/${method}`, message)
+      } catch (error) {
+        if (!(error instanceof RefusedCall) || attempt === ATTEMPTS_MAX) throw error
+        this.#refusals++
+        await sleep(RETRY_MS)
+      }
+    }
   }
 
   async put(i: number, row: number): Promise<void> {
     const message = putRequest(recordKey(row), this.#values.of(row))
-    await this.#connection(i).call('/etcdserverpb.KV/Put', message)
+    await this.#call(i, 'Put', message)
   }
 
   /** Puts `count` rows in one transaction. */
@@ -84,15 +100,12 @@ export class EtcdCluster implements AsyncDisposable {
     const puts = Array.from({ length: count }, (_, at) =>
       putRequest(recordKey(firstRow + at), this.#values.of(firstRow + at)),
     )
-    await this.#connection(i).call('/etcdserverpb.KV/Txn', transactionRequest(puts))
+    await this.#call(i, 'Txn', transactionRequest(puts))
   }
 
   /** Reads a row, linearizably, and compares its value. */
   async checkRow(i: number, row: number, answers: Answers): Promise<void> {
-    const answer = await this.#connection(i).call(
-      '/etcdserverpb.KV/Range',
-      rangeRequest(recordKey(row)),
-    )
+    const answer = await this.#call(i, 'Range', rangeRequest(recordKey(row)))
     const value = firstValue(answer)
     const isEqual = value !== undefined && Buffer.compare(value, this.#values.of(row)) === 0
     answers.expect(isEqual ? row : -1, row)

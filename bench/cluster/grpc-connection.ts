@@ -35,6 +35,13 @@ interface Call {
   message: Uint8Array
 }
 
+/** The server has answered without a message: it has refused the call, or given it up. */
+export class RefusedCall extends Error {
+  constructor() {
+    super('the server has refused a call')
+  }
+}
+
 export class GrpcConnection {
   readonly #socket: Socket
   readonly #headers = new Map<string, Buffer>()
@@ -174,7 +181,7 @@ export class GrpcConnection {
     this.#waiters.delete(stream)
     const { parts, resolve, reject } = waiter
     const message = parts.length === 1 ? parts[0] : Buffer.concat(parts)
-    if (message.length < MESSAGE_HEAD_BYTES) reject(new Error('the server has refused a call'))
+    if (message.length < MESSAGE_HEAD_BYTES) reject(new RefusedCall())
     else resolve(message.subarray(MESSAGE_HEAD_BYTES))
   }
 

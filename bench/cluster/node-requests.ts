@@ -9,8 +9,8 @@ export type LoadKind = 'commits' | 'puts' | 'lookups' | 'gets'
 export interface NodeRequests {
   /** Opens the member; resolves when it is. */
   open: { ask: MetastoreOptions; answer: unknown }
-  /** The node that leads each metastore partition, as far as this node knows; 0: none. */
-  leaders: { ask: undefined; answer: number[] }
+  /** Of each metastore partition, as far as this node knows. */
+  partitions: { ask: undefined; answer: PartitionView[] }
   /** Makes this node the leader of a metastore partition. */
   lead: { ask: { partition: number }; answer: unknown }
   /** Bytes of SSTables that this node has written. */
@@ -28,6 +28,13 @@ export interface NodeRequests {
    */
   endWriting: { ask: { since: number }; answer: WritingReport }
   close: { ask: undefined; answer: unknown }
+}
+
+export interface PartitionView {
+  /** 0: none. */
+  leader: number
+  /** Of the newest write that reads on this node see. */
+  sequence: number
 }
 
 export interface WritingReport {

@@ -86,9 +86,8 @@ class ClusterCases {
       ...IN_FLIGHT.map(inFlight => this.#own('commits', 'addObjects, 10 extents', inFlight)),
       ...IN_FLIGHT.map(inFlight => this.#own('puts', 'records().put', inFlight)),
       ...IN_FLIGHT.flatMap(inFlight => this.#etcdPuts('put', inFlight, 1)),
-      ...IN_FLIGHT.flatMap(inFlight =>
-        this.#etcdPuts(`txn of ${ROWS_A_COMMIT} puts`, inFlight, ROWS_A_COMMIT),
-      ),
+      // With 1024 in flight they are no more a second, and some take longer than etcd waits.
+      ...this.#etcdPuts(`txn of ${ROWS_A_COMMIT} puts`, IN_FLIGHT[0], ROWS_A_COMMIT),
     ]
   }
 
@@ -176,7 +175,11 @@ class ClusterCases {
     return [
       {
         ...{ workload, store: ETCD, variant: `${call}, ${inFlight} in flight`, unit: 'calls' },
-        run: async () => roundOf([await run(etcd, load)]),
+        run: async () => {
+          const before = etcd.refusals
+          const round = roundOf([await run(etcd, load)])
+          return { ...round, maxima: { 'refused calls, most': etcd.refusals - before } }
+        },
       },
     ]
   }

@@ -50,7 +50,8 @@ async function killOne(cluster: BenchCluster, round: number, writingMs: number):
   }
   const openedAt = performance.now()
   await cluster.open(victim)
-  const openMs = performance.now() - openedAt
+  await cluster.settled()
+  const backMs = performance.now() - openedAt
   const latencies = new Latencies()
   for (const ms of elapsedMs) latencies.record(ms)
   const slowestMs = Math.max(...elapsedMs)
@@ -59,7 +60,7 @@ async function killOne(cluster: BenchCluster, round: number, writingMs: number):
     details: {
       'ms to the first write, median': latencies.percentilesUs([0.5])[0] / 1000,
       'of the slowest partition': slowestMs,
-      'ms to start the killed node again': openMs,
+      'ms until the killed node is back with all rows': backMs,
       'partitions it led': partitions.length,
     },
     maxima: { 'election timeouts, most': slowestMs / ELECTION_TIMEOUT_MS },

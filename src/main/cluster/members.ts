@@ -29,6 +29,7 @@ const PLACE_LOOK_MS = 50
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
+const CONFIRMED: Promise<void> = Promise.resolve()
 
 export interface MembersOptions {
   readonly nodeId: number
@@ -48,10 +49,17 @@ interface Ways<T> {
   readonly there: (leader: number, timeoutMs: number) => Promise<T>
 }
 
+interface Confirmation {
+  readonly asked: Promise<number>
+  readonly done: Promise<void>
+}
+
 export class Members {
   readonly #options: MembersOptions
   /** By domain: who answered last. For domains of which this node has no replica. */
   readonly #found: number[] = []
+  /** The newest of each domain: reads that share a question wait for it together. */
+  readonly #confirmations = new Map<number, Confirmation>()
   #isClosed = false
 
   constructor(options: MembersOptions) {
@@ -76,11 +84,21 @@ export class Members {
    * Resolves when this node's replica has everything that was acknowledged before the call.
    * Rejects with UNAVAILABLE when the leader does not confirm it in time.
    */
-  async confirmed(domain: number): Promise<void> {
-    const { node, domains } = this.#options
-    if (node.isAlone(domain)) return
-    const index = await within(node.readIndex(domain), domain)
-    const { progress } = domains[domain]
+  confirmed(domain: number): Promise<void> {
+    const { node } = this.#options
+    if (node.isAlone(domain)) return CONFIRMED
+    const asked = node.readIndex(domain)
+    let confirmation = this.#confirmations.get(domain)
+    if (confirmation?.asked !== asked) {
+      confirmation = { asked, done: this.#confirm(asked, domain) }
+      this.#confirmations.set(domain, confirmation)
+    }
+    return confirmation.done
+  }
+
+  async #confirm(asked: Promise<number>, domain: number): Promise<void> {
+    const index = await within(asked, domain)
+    const { progress } = this.#options.domains[domain]
     if (index > progress.index) await within(progress.reached(index), domain)
   }
 

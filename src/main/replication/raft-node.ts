@@ -218,7 +218,8 @@ export class RaftNode implements ReplicatedLog {
 
   /**
    * Resolves with the index up to which a read must see, so that it sees every write that was
-   * acknowledged before this call. All reads of a turn share one question to the members.
+   * acknowledged before this call. All reads of a turn share one question to the members, and the
+   * promise.
    */
   readIndex(group: number): Promise<number> {
     const member = this.#members[group]
