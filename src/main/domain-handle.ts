@@ -81,6 +81,8 @@ export class DomainHandle {
   /** Counts times of leading: an answer to a write of an earlier one is void. 0: not leading. */
   #leadership = 0
   #leaderships = 0
+  /** Writes that change nothing, until it is known that this node still leads. */
+  readonly #unconfirmed = new Set<Call>()
   /** How often the worker has begun anew: an answer of before is void. */
   #lives = 0
   /** While the worker begins anew: reads wait. */
@@ -284,11 +286,35 @@ export class DomainHandle {
   onAnswer(number: number, reader: ByteReader): void {
     const sequence = reader.varint()
     const call = this.link.take(number)
-    if (call.life !== this.#lives) {
+    const isVoid = call.isWrite && call.leadership !== this.#leadership
+    if (isVoid || call.life !== this.#lives) {
       this.#acknowledgements.refuse(call, this.#notLeading())
       return
     }
-    this.#acknowledgements.answered(sequence, call, decodeOutcome(call, reader), this.#visible)
+    const outcome = decodeOutcome(call, reader)
+    if (!call.isWrite || this.#logged.isAlone(this.number)) {
+      this.#acknowledgements.answered(sequence, call, outcome, this.#visible)
+    } else this.#confirm(sequence, call, outcome)
+  }
+
+  /**
+   * A write that changes nothing waits for no commit. A leader that was deposed and does not know it
+   * yet would answer it from an old state: so the others must say first that it still leads.
+   */
+  #confirm(sequence: number, call: Call, outcome: unknown): void {
+    this.#unconfirmed.add(call)
+    const end = (settle: () => void): void => {
+      if (this.#unconfirmed.delete(call)) settle()
+    }
+    this.#logged.readIndex(this.number).then(
+      () => end(() => this.#acknowledgements.answered(sequence, call, outcome, this.#visible)),
+      error => end(() => this.#acknowledgements.refuse(call, error)),
+    )
+  }
+
+  #refuseUnconfirmed(reason: MetastoreError): void {
+    for (const call of this.#unconfirmed) this.#acknowledgements.refuse(call, reason)
+    this.#unconfirmed.clear()
   }
 
   /** A batch to replicate, with the answer that its commit releases. */
@@ -418,6 +444,7 @@ export class DomainHandle {
   /** No more writes. What is on its way to the log may still be committed. */
   stopLeading(reason: MetastoreError): void {
     this.#leadership = 0
+    this.#refuseUnconfirmed(this.#notLeading())
     this.progress.refuse(reason)
     this.endPacing()
   }
@@ -522,6 +549,7 @@ export class DomainHandle {
   /** Nothing more will be answered: writes under way may or may not count. */
   fail(reason: MetastoreError): void {
     this.#failure ??= reason
+    this.#refuseUnconfirmed(reason)
     this.#acknowledgements.fail(reason)
     this.progress.fail(reason)
     this.#endRebuilding()
