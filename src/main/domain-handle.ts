@@ -298,8 +298,8 @@ export class DomainHandle {
   }
 
   /**
-   * A write that changes nothing waits for no commit. A leader that was deposed and does not know it
-   * yet would answer it from an old state: so the others must say first that it still leads.
+   * A write that changes nothing waits for no commit. A leader that was deposed and does not know
+   * it yet would answer it from an old state: so the others must say first that it still leads.
    */
   #confirm(sequence: number, call: Call, outcome: unknown): void {
     this.#unconfirmed.add(call)

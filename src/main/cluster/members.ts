@@ -74,8 +74,8 @@ export class Members {
   }
 
   /**
-   * Finds the leader and calls it, again and again until the deadline. Then it rejects with what the
-   * last attempt failed with; if one may have been carried out, with that one's INDETERMINATE.
+   * Finds the leader and calls it, again and again until the deadline. Then it rejects with what
+   * the last attempt failed with; if one may have been carried out, with its INDETERMINATE.
    */
   async call<T>(domain: number, isRepeatable: boolean, ways: Ways<T>): Promise<T> {
     const { nodeId, node, callTimeoutMs = CALL_TIMEOUT_MS } = this.#options
