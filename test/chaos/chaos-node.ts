@@ -112,7 +112,7 @@ export class ChaosNode {
     if ('error' in told) {
       const { code, message } = told.error
       if (code === 'BUG') this.#onProblem(`node ${this.nodeId}: ${message}`)
-      waiting.reject(new OperationError(code, message))
+      waiting.reject(new OperationError(code, `${message} (node ${this.nodeId})`))
     } else waiting.resolve(told.answer)
   }
 

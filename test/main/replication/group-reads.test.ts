@@ -16,7 +16,7 @@ function readsAsking(): { reads: GroupReads; questions: number[]; leader: { isKn
     if (leader.isKnown) questions.push(context)
     return leader.isKnown
   }
-  return { reads: new GroupReads(ask, FIRST), questions, leader }
+  return { reads: new GroupReads(ask, FIRST, 100), questions, leader }
 }
 
 test('reads of a turn share a question, those after it do not', async () => {
