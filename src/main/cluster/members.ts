@@ -51,14 +51,21 @@ export class Members {
   readonly #options: MembersOptions
   /** By domain: who answered last. For domains of which this node has no replica. */
   readonly #found: number[] = []
+  #callsUnderWay = 0
   #isClosed = false
 
   constructor(options: MembersOptions) {
     this.#options = options
   }
 
+  /** Calls end with the attempt under way, and others are told to ask elsewhere. */
   close(): void {
     this.#isClosed = true
+  }
+
+  /** Whether no call of this node waits for its answer. */
+  get isIdle(): boolean {
+    return this.#callsUnderWay === 0
   }
 
   /** Whether this node leads the domain and is ready for writes. */
@@ -89,6 +96,15 @@ export class Members {
    * once.
    */
   async call<T>(domain: number, isRepeatable: boolean, ways: Ways<T>): Promise<T> {
+    this.#callsUnderWay++
+    try {
+      return await this.#call(domain, isRepeatable, ways)
+    } finally {
+      this.#callsUnderWay--
+    }
+  }
+
+  async #call<T>(domain: number, isRepeatable: boolean, ways: Ways<T>): Promise<T> {
     const { nodeId, node } = this.#options
     const deadline = performance.now() + CALL_TIMEOUT_MS
     let hint = 0
@@ -251,7 +267,8 @@ export class Members {
     if (domain === undefined) {
       throw new MetastoreError('INVALID_REQUEST', `there is no metastore partition ${number}`)
     }
-    if (!this.isLeading(number)) {
+    // What it has not been given yet it does not begin with.
+    if (this.#isClosed || !this.isLeading(number)) {
       throw new MetastoreError(
         'UNAVAILABLE',
         `metastore partition ${number} is not led by this node; nothing was written`,
@@ -292,10 +309,14 @@ function hintOf({ details }: MetastoreError): number {
   return typeof leader === 'number' ? leader : 0
 }
 
+/** As another node's caller can understand it: this node's end is not that of the metastore. */
 function asMetastoreError(error: unknown): MetastoreError {
-  if (error instanceof MetastoreError) return error
-  const message = error instanceof Error ? error.message : String(error)
-  return new MetastoreError('UNAVAILABLE', `this node could not answer: ${message}`)
+  if (!(error instanceof MetastoreError)) {
+    const message = error instanceof Error ? error.message : String(error)
+    return new MetastoreError('INDETERMINATE', `this node could not answer: ${message}`)
+  }
+  if (error.code !== 'CLOSED') return error
+  return new MetastoreError('UNAVAILABLE', `this node is closing: ${error.message}`)
 }
 
 function notMoved(domain: number, voters: readonly number[]): MetastoreError {

@@ -4,6 +4,7 @@
  * nothing came of it, or when it is safe: a read, or a write with a request id.
  */
 import { ByteReader, ByteWriter } from '../../codec/bytes.ts'
+import type { MetastoreError } from '../../codec/errors.ts'
 import type { ReadOptions } from '../../shared/api.ts'
 import {
   type ArgumentsOf,
@@ -12,6 +13,7 @@ import {
   type ReadName,
   type ResultOf,
 } from '../../shared/reads/index.ts'
+import { unanswered } from '../calls.ts'
 import type { DomainHandle } from '../domain-handle.ts'
 import type { LiveSnapshot } from '../snapshot-registry.ts'
 import { MEMBER_REQUEST } from './member-requests.ts'
@@ -47,7 +49,12 @@ export class RoutedDomain {
       there: async (leader, timeoutMs) => {
         const out = new ByteWriter(1024).varint(this.number)
         encode(out)
-        const answer = await members.ask(leader, MEMBER_REQUEST.write, out.take(), timeoutMs)
+        const answer = await members
+          .ask(leader, MEMBER_REQUEST.write, out.take(), timeoutMs)
+          .catch((error: MetastoreError) => {
+            // This node has closed meanwhile; the other one may have taken the write.
+            throw error.code === 'CLOSED' ? unanswered(true, error) : error
+          })
         return decode(new ByteReader(answer, `answer of node ${leader}`))
       },
     })
