@@ -411,7 +411,8 @@ export class Engine {
     const endsAt = performance.now() + graceMs
     const isBusy = (): boolean =>
       this.#failure === undefined &&
-      (this.#links.some(link => link.calls.count > 0) ||
+      (this.#replication?.members?.isIdle === false ||
+        this.#links.some(link => link.calls.count > 0) ||
         this.domains.some(domain => !domain.isIdle))
     while (isBusy() && performance.now() < endsAt) await sleep(1)
   }

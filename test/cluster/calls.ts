@@ -31,6 +31,16 @@ export async function leadersOf(node: Metastore): Promise<number[]> {
   return leaders as number[]
 }
 
+/** The same, of a cluster of three, once each partition is where it stays as long as all are well. */
+export async function settledLeadersOf(node: Metastore): Promise<number[]> {
+  let leaders: number[] = []
+  await until('every partition is led by its preferred leader', async () => {
+    leaders = await leadersOf(node)
+    return leaders.every((leader, partition) => leader === 1 + (partition % 3))
+  })
+  return leaders
+}
+
 /** Writers that put keys of their own, one after the other, and note what became of each. */
 export class Writers {
   readonly acknowledged: Map<string, TopicPartition> = new Map()

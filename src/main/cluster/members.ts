@@ -60,14 +60,21 @@ export class Members {
   readonly #found: number[] = []
   /** The newest of each domain: reads that share a question wait for it together. */
   readonly #confirmations = new Map<number, Confirmation>()
+  #callsUnderWay = 0
   #isClosed = false
 
   constructor(options: MembersOptions) {
     this.#options = options
   }
 
+  /** Calls end with the attempt under way, and others are told to ask elsewhere. */
   close(): void {
     this.#isClosed = true
+  }
+
+  /** Whether no call of this node waits for its answer. */
+  get isIdle(): boolean {
+    return this.#callsUnderWay === 0
   }
 
   /** Whether this node leads the domain and is ready for writes. */
@@ -109,6 +116,15 @@ export class Members {
    * that one's INDETERMINATE.
    */
   async call<T>(domain: number, isRepeatable: boolean, ways: Ways<T>): Promise<T> {
+    this.#callsUnderWay++
+    try {
+      return await this.#call(domain, isRepeatable, ways)
+    } finally {
+      this.#callsUnderWay--
+    }
+  }
+
+  async #call<T>(domain: number, isRepeatable: boolean, ways: Ways<T>): Promise<T> {
     const { nodeId, node, callTimeoutMs = CALL_TIMEOUT_MS } = this.#options
     const deadline = performance.now() + callTimeoutMs
     let reason = this.#noLeader(domain)
@@ -272,7 +288,8 @@ export class Members {
     if (domain === undefined) {
       throw new MetastoreError('INVALID_REQUEST', `there is no metastore partition ${number}`)
     }
-    if (!this.isLeading(number)) {
+    // What it has not been given yet it does not begin with.
+    if (this.#isClosed || !this.isLeading(number)) {
       throw new MetastoreError(
         'UNAVAILABLE',
         `metastore partition ${number} is not led by this node; nothing was written`,
@@ -313,14 +330,14 @@ function hintOf({ details }: MetastoreError): number {
   return typeof leader === 'number' ? leader : 0
 }
 
-/** As another node's callers are to see it: that this node is closed says nothing of theirs. */
+/** As another node's caller can understand it: this node's end is not that of the metastore. */
 function asMetastoreError(error: unknown): MetastoreError {
-  if (error instanceof MetastoreError) {
-    if (error.code !== 'CLOSED') return error
-    return new MetastoreError('UNAVAILABLE', 'the node that leads is closing; nothing was written')
+  if (!(error instanceof MetastoreError)) {
+    const message = error instanceof Error ? error.message : String(error)
+    return new MetastoreError('INDETERMINATE', `this node could not answer: ${message}`)
   }
-  const message = error instanceof Error ? error.message : String(error)
-  return new MetastoreError('UNAVAILABLE', `this node could not answer: ${message}`)
+  if (error.code !== 'CLOSED') return error
+  return new MetastoreError('UNAVAILABLE', `this node is closing: ${error.message}`)
 }
 
 function notMoved(domain: number, voters: readonly number[]): MetastoreError {
