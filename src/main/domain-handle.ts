@@ -411,6 +411,11 @@ export class DomainHandle {
     return this.#leadership !== 0
   }
 
+  /** Which time of leading this is, counted from 1; 0 while another node leads. */
+  get leadership(): number {
+    return this.#leadership
+  }
+
   beginLeading(): void {
     this.#leadership = ++this.#leaderships
   }

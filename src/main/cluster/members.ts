@@ -64,9 +64,13 @@ export class Members {
     return this.#options.replicas[domain].isLeading
   }
 
-  /** Whether this node has the domain's rows: as a voter or learner. */
-  hasReplica(domain: number): boolean {
-    return this.#options.node.isMember(domain)
+  /**
+   * Whether this node can answer a linearizable read itself: it has the domain's rows, and hears
+   * from a leader. One that was removed from the group may not know that; it hears from nobody.
+   */
+  canConfirm(domain: number): boolean {
+    const { node } = this.#options
+    return node.isMember(domain) && node.leader(domain) !== 0
   }
 
   /**
@@ -86,10 +90,11 @@ export class Members {
     const { nodeId, node } = this.#options
     const deadline = performance.now() + CALL_TIMEOUT_MS
     let guess = 0
+    let reason: MetastoreError | undefined
     for (;;) {
       const timeoutMs = deadline - performance.now()
+      if (timeoutMs <= 0 || this.#isClosed) throw reason ?? this.#noLeader(domain)
       const leader = node.leader(domain) || guess
-      let reason: MetastoreError | undefined
       let hint = 0
       try {
         if (this.isLeading(domain)) return await ways.here()
@@ -99,7 +104,6 @@ export class Members {
         reason = error
         hint = hintOf(error)
       }
-      if (performance.now() >= deadline || this.#isClosed) throw reason ?? this.#noLeader(domain)
       // Who was asked may know better than this node; else there is nothing new to try at once.
       const isNew = hint !== 0 && hint !== leader && node.leader(domain) === 0
       guess = isNew ? hint : node.someMember(domain, leader)

@@ -7,6 +7,9 @@
  * says it was committed. An edit that fails before its commit has changed nothing, and what it left
  * in the bucket is referred to by nothing; it is tried again under a new version, since nobody
  * knows what a failed attempt has left. Once committed, an edit is done: only the pointer may lag.
+ *
+ * Invariant: all edits of a committer are of the leadership in which it was made. What was picked or
+ * made before another node led in between does not fit the manifests of that node.
  */
 import { committedKey, manifestKey } from '../../codec/bucket-layout.ts'
 import { encodeCommitted } from '../../codec/committed-pointer.ts'
@@ -47,6 +50,7 @@ export interface TableIds {
 
 export class ManifestCommitter {
   readonly #options: ManifestCommitterOptions
+  readonly #leadership: number
   readonly #jobs = new Set<TableIds>()
   #nextTableId: number
   #nextVersion: number
@@ -57,7 +61,8 @@ export class ManifestCommitter {
 
   constructor(options: ManifestCommitterOptions) {
     this.#options = options
-    const { manifest } = options.domain
+    const { manifest, leadership } = options.domain
+    this.#leadership = leadership
     this.#nextTableId = manifest?.nextTableId ?? 1
     this.#nextVersion = (manifest?.version ?? 0) + 1
   }
@@ -104,6 +109,7 @@ export class ManifestCommitter {
       const { domain, io, log } = this.#options
       const { manifest } = domain
       if (manifest === null || manifest === this.#announced) return
+      this.#expectLeading()
       const bytes = encodeCommitted(manifest)
       await io.run({ type: 'overwrite', key: committedKey(manifest.domain), bytes })
       this.#announced = manifest
@@ -119,13 +125,22 @@ export class ManifestCommitter {
     return this.#exclusively(async () => {
       const { domain, log } = this.#options
       const { manifest } = domain
-      if (manifest === null || domain.hasUnflushed || !domain.isLeading) return
+      if (manifest === null || domain.hasUnflushed || !this.#isLeading) return
       const index = log.propose(domain.number, ENTRY_KIND.manifest, encodeManifest(manifest))
       log.flush()
       await domain.committed(index)
       // Before it there are no rows that the manifest does not cover.
       log.cut(domain.number, index - 1)
     })
+  }
+
+  get #isLeading(): boolean {
+    return this.#leadership === this.#options.domain.leadership
+  }
+
+  /** The invariant. @throws UNAVAILABLE */
+  #expectLeading(): void {
+    if (!this.#isLeading) throw notLeading(this.#options.domain)
   }
 
   #exclusively(work: () => Promise<void>): Promise<void> {
@@ -138,12 +153,13 @@ export class ManifestCommitter {
     const { domain, io, log, tables } = this.#options
     // A node that cannot commit has nothing to put into the bucket.
     domain.expectAlive()
+    this.#expectLeading()
     const bytes = await this.#nextManifest(edit)
     const key = manifestKey(decodeManifest(bytes, 'next manifest'))
     if ((await io.run({ type: 'create', key, bytes })) === 'exists') {
       throw conflict(`${key} is already in the bucket`)
     }
-    if (!domain.isLeading) throw notLeading(domain)
+    this.#expectLeading()
     // Before the commit, which installs the manifest on every node.
     for (const table of edit.tables) tables.add(domain, table)
     try {
