@@ -24,6 +24,8 @@ import { initialConfiguration } from './placement.ts'
 const CALL_TIMEOUT_MS = 10_000
 /** Between two looks for a leader that is not known or not ready. */
 const LOOK_MS = 10
+/** Hints that are followed without a pause. */
+const HINTS_IN_A_ROW = 3
 /** A change of members moves no rows but what is in the log: tables are in the bucket. */
 const CHANGE_TIMEOUT_MS = 300_000
 const PLACE_LOOK_MS = 50
@@ -49,6 +51,8 @@ interface Ways<T> {
 
 export class Members {
   readonly #options: MembersOptions
+  /** Counts looks at others for a leader. */
+  #turn = 0
   #isClosed = false
 
   constructor(options: MembersOptions) {
@@ -89,13 +93,14 @@ export class Members {
   async call<T>(domain: number, isRepeatable: boolean, ways: Ways<T>): Promise<T> {
     const { nodeId, node } = this.#options
     const deadline = performance.now() + CALL_TIMEOUT_MS
-    let guess = 0
     let reason: MetastoreError | undefined
-    for (;;) {
+    let guess = 0
+    let hint = 0
+    for (let looks = 1; ; looks++) {
       const timeoutMs = deadline - performance.now()
       if (timeoutMs <= 0 || this.#isClosed) throw reason ?? this.#noLeader(domain)
-      const leader = node.leader(domain) || guess
-      let hint = 0
+      const leader = hint || node.leader(domain) || guess
+      hint = 0
       try {
         if (this.isLeading(domain)) return await ways.here()
         if (leader !== 0 && leader !== nodeId) return await ways.there(leader, timeoutMs)
@@ -104,11 +109,27 @@ export class Members {
         reason = error
         hint = hintOf(error)
       }
-      // Who was asked may know better than this node; else there is nothing new to try at once.
-      const isNew = hint !== 0 && hint !== leader && node.leader(domain) === 0
-      guess = isNew ? hint : node.someMember(domain, leader)
-      if (!isNew) await sleep(LOOK_MS)
+      // Who was asked may know better than this node; but two may also hint at each other.
+      const isNew = hint !== 0 && hint !== leader
+      if (!isNew) {
+        hint = 0
+        guess = this.#someone(domain, leader)
+      }
+      if (!isNew || looks % HINTS_IN_A_ROW === 0) await sleep(LOOK_MS)
     }
+  }
+
+  /**
+   * Who may know the domain's leader: by turns a voter, as far as this node knows them, and any
+   * member, since all voters that it knows may have been replaced.
+   */
+  #someone(domain: number, besides: number): number {
+    const { node, book, nodeId } = this.#options
+    const turn = this.#turn++
+    const voter = turn % 2 === 0 ? node.someMember(domain, besides) : 0
+    if (voter !== 0) return voter
+    const others = book.list.members.filter(member => member.nodeId !== nodeId)
+    return others.length === 0 ? 0 : others[(turn >> 1) % others.length].nodeId
   }
 
   /** Has an operation carried out by the node that leads the domain. */
