@@ -33,6 +33,8 @@ export class FakeDisk implements LogFiles {
   writes = 0
   openFiles = 0
   isDead = false
+  /** Says that it has synced, and has not. */
+  isLying = false
   /** Fails the operation that it returns an error for. */
   fault: (operation: 'write' | 'sync', name: string) => Error | null = () => null
 
@@ -198,6 +200,7 @@ export class FakeDisk implements LogFiles {
         this.syncs++
         const covered = inode.unsynced.length
         this.#later('sync', done, this.fault('sync', name), () => {
+          if (this.isLying) return
           for (const write of inode.unsynced.splice(0, covered)) {
             inode.durable = put(inode.durable, write.position, write.bytes)
           }
