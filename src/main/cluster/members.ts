@@ -51,8 +51,6 @@ interface Ways<T> {
 
 export class Members {
   readonly #options: MembersOptions
-  /** Counts looks at others for a leader. */
-  #turn = 0
   #isClosed = false
 
   constructor(options: MembersOptions) {
@@ -120,16 +118,17 @@ export class Members {
   }
 
   /**
-   * Who may know the domain's leader: by turns a voter, as far as this node knows them, and any
-   * member, since all voters that it knows may have been replaced.
+   * Who may know the domain's leader: a voter, as far as this node knows them, or any member, since
+   * all voters that it knows may have been replaced. Chance, so that calls which wait together do
+   * not ask the same one for ever.
    */
   #someone(domain: number, besides: number): number {
     const { node, book, nodeId } = this.#options
-    const turn = this.#turn++
-    const voter = turn % 2 === 0 ? node.someMember(domain, besides) : 0
-    if (voter !== 0) return voter
+    const voter = node.someMember(domain, besides)
+    if (voter !== 0 && Math.random() < 0.5) return voter
     const others = book.list.members.filter(member => member.nodeId !== nodeId)
-    return others.length === 0 ? 0 : others[(turn >> 1) % others.length].nodeId
+    if (others.length === 0) return voter
+    return others[Math.floor(Math.random() * others.length)].nodeId
   }
 
   /** Has an operation carried out by the node that leads the domain. */
