@@ -82,9 +82,13 @@ export class Members {
     return this.#options.replicas[domain].isLeading
   }
 
-  /** Whether this node has the domain's rows: as a voter or learner. */
-  hasReplica(domain: number): boolean {
-    return this.#options.node.isMember(domain)
+  /**
+   * Whether this node can answer a linearizable read itself: it has the domain's rows, and hears
+   * from a leader. One that was removed from the group may not know that; it hears from nobody.
+   */
+  canConfirm(domain: number): boolean {
+    const { node } = this.#options
+    return node.isMember(domain) && node.leader(domain) !== 0
   }
 
   /**
@@ -157,8 +161,22 @@ export class Members {
       await sleep(LOOK_MS)
       const leader = node.leader(domain)
       if (hint !== 0 || leader === nodeId) continue
-      if (leader === 0 || leader === target) hint = node.someMember(domain, target)
+      if (leader === 0 || leader === target) hint = this.#someone(domain, target)
     }
+  }
+
+  /**
+   * Who may know the domain's leader: a voter, as far as this node knows them, or any member, since
+   * all voters that it knows may have been replaced. Chance, so that calls which wait together do
+   * not ask the same one for ever.
+   */
+  #someone(domain: number, besides: number): number {
+    const { node, book, nodeId } = this.#options
+    const voter = node.someMember(domain, besides)
+    if (voter !== 0 && Math.random() < 0.5) return voter
+    const others = book.list.members.filter(member => member.nodeId !== nodeId)
+    if (others.length === 0) return voter
+    return others[Math.floor(Math.random() * others.length)].nodeId
   }
 
   /** Has an operation carried out by the node that leads the domain. */

@@ -70,7 +70,7 @@ export class RoutedDomain {
     if (members === undefined || sequence !== undefined || consistency === 'stale') {
       return this.local.read(name, args, sequence)
     }
-    if (consistency === 'linearizable' && members.hasReplica(this.number)) {
+    if (consistency === 'linearizable' && members.canConfirm(this.number)) {
       await members.confirmed(this.number)
       return this.local.read(name, args)
     }

@@ -45,6 +45,8 @@ export class FakeDisk implements LogFiles {
   isDead = false
   /** Bytes that the pages of all files may take. */
   capacityBytes: number = Number.POSITIVE_INFINITY
+  /** Says that it has synced, and has not. */
+  isLying = false
   /** Fails the operation that it returns an error for. */
   fault: (operation: Operation, name: string) => Error | null = () => null
 
@@ -266,6 +268,7 @@ export class FakeDisk implements LogFiles {
         this.syncs++
         const covered = inode.unsynced.length
         this.#later('sync', done, this.fault('sync', this.#nameOf(inode)), () => {
+          if (this.isLying) return
           for (const write of inode.unsynced.splice(0, covered)) {
             inode.durable = put(inode.durable, write.position, write.bytes)
             const end = write.position + write.bytes.length

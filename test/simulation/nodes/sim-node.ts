@@ -129,6 +129,7 @@ export class SimNode {
   }
 
   #watched(disk: FakeDisk): FakeDisk {
+    disk.isLying = this.#options.settings.disksLie
     disk.fault = operation => {
       if (operation !== 'sync' || !this.failsNextSync) return null
       this.failsNextSync = false

@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import type { ClusterFile } from '../../../src/codec/cluster-file.ts'
+import { preferredLeader } from '../../../src/main/cluster/placement.ts'
 import { assertLinearizable } from '../../linearizability/checker.ts'
 import { keyValue } from '../../linearizability/key-value.ts'
 import { Dice } from '../dice.ts'
@@ -216,6 +217,8 @@ class NodeSimulation {
       const leader = this.#leaderOf(domain)
       if (leader === undefined) return `nobody leads domain ${domain}`
       const { commit, configuration } = leader.status
+      const preferred = preferredLeader(domain, configuration.voters)
+      if (leader.node.id !== preferred) return `domain ${domain} is not led by node ${preferred}`
       if (configuration.votersOutgoing.length > 0) return `domain ${domain} is joint`
       for (const id of [...configuration.voters, ...configuration.learners]) {
         const stack = this.#nodes[id - 1].open
@@ -269,13 +272,16 @@ class NodeSimulation {
   async #expectSame(): Promise<void> {
     for (let domain = 0; domain < this.#settings.domains; domain++) {
       const found = new Map<string, number[]>()
+      const leader = this.#leaderOf(domain)
+      assert.ok(leader !== undefined, `nobody leads domain ${domain} any more`)
+      const { voters, learners } = leader.status.configuration
       for (const { id, open } of this.#nodes) {
         const handle = open?.domains[domain]
-        if (handle === undefined || !open?.replication?.node.isMember(domain)) continue
+        if (handle === undefined || ![...voters, ...learners].includes(id)) continue
         const contents = await contentsOf(handle, this.#bucket)
         const text = `${handle.visibleSequence}: ${contents}`
         found.set(text, [...(found.get(text) ?? []), id])
-        const cut = (open.disk?.firstIndex(domain) ?? 1) - 1
+        const cut = (open?.disk?.firstIndex(domain) ?? 1) - 1
         const covered = handle.manifest?.lastIndex ?? 0
         assert.ok(
           cut >= covered,
@@ -293,7 +299,6 @@ class NodeSimulation {
   /** Workers and the bucket say nothing about who is alive. */
   async #expectSteadyTerms(): Promise<void> {
     this.#trace(() => '-- slow workers, no bucket')
-    await this.#pass(4 * LOOK_MS * this.#settings.domains * 5)
     const before = this.#terms()
     for (const node of this.#nodes) {
       node.workerDelayMs = 900
