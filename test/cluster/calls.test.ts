@@ -21,6 +21,7 @@ function membersOf(view: View): Members {
     transport: {},
     node: { leader: () => view.leader, someMember: () => OTHER },
     domains: [],
+    book: { list: { change: 0, members: [] } },
     replicas: [
       {
         get isLeading() {
