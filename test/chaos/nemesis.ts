@@ -36,7 +36,7 @@ export class Nemesis {
       [1, () => this.#killAll()],
       [3, () => this.#restart()],
       [4, () => this.#pause()],
-      [3, () => this.#isolate()],
+      [6, () => this.#isolate()],
       [3, () => this.#split()],
       [4, () => this.#oneWay()],
       [3, () => this.#slow()],
@@ -172,13 +172,20 @@ export class Nemesis {
     return { ...FAIR, isCut, holdsForward: !isCut, holdsBack: !isCut }
   }
 
-  #isolate(): Promise<void> {
+  /** Mostly one that leads: what it has proposed and cannot commit is replaced by others. */
+  async #isolate(): Promise<void> {
     const ids = this.#ids()
-    const one = this.#dice.pick(ids)
+    const one = (this.#dice.chance(70) && (await this.#someLeader())) || this.#dice.pick(ids)
     const others = ids.filter(id => id !== one)
     const cut = this.#cut()
     const how = cut.isCut ? 'cut' : 'hold'
-    return this.#weather(`${how} all to and from node ${one}`, between([one], others), cut)
+    await this.#weather(`${how} all to and from node ${one}`, between([one], others), cut)
+  }
+
+  async #someLeader(): Promise<number | null> {
+    const node = this.#dice.pick(this.#context.cluster.nodes)
+    const { partitions } = await node.ask('status', {}, 1_000)
+    return this.#dice.pick(partitions).leader
   }
 
   #split(): Promise<void> {
