@@ -1,0 +1,126 @@
+/** Seeded bugs of changes of the configuration: joint ones, learners, removal. */
+import type { Mutant } from './mutant.ts'
+
+export const MEMBERSHIP_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'in a joint configuration the new half alone commits',
+    rule: '6',
+    file: 'quorum.ts',
+    find:
+      'return Math.min(\n    majorityAcknowledged(voters.incoming, of),\n' +
+      '    majorityAcknowledged(voters.outgoing, of),\n  )',
+    replacement: 'return majorityAcknowledged(voters.incoming, of)',
+  },
+  {
+    name: 'in a joint configuration the new half alone elects',
+    rule: '6',
+    file: 'quorum.ts',
+    find: '  if (incoming === outgoing) return incoming\n',
+    replacement: '  return incoming\n',
+  },
+  {
+    name: 'in a joint configuration only the new half is asked for votes',
+    rule: '6',
+    file: 'configuration.ts',
+    find: 'ascending(new Set([...configuration.incoming, ...configuration.outgoing]))',
+    replacement: 'ascending(configuration.incoming)',
+  },
+  {
+    name: 'takes a change while another is under way',
+    rule: 'dissertation 4.1',
+    file: 'leader.ts',
+    find: 'const isPending = raft.pendingChangeIndex > raft.log.applied',
+    replacement: 'const isPending = false',
+  },
+  {
+    name: 'a new leader takes a change though one in its log is not applied',
+    rule: 'dissertation 4.1',
+    file: 'raft.ts',
+    find: '    this.pendingChangeIndex = this.log.lastIndex\n',
+    replacement: '',
+  },
+  {
+    name: 'takes changes in a joint configuration',
+    rule: 'dissertation 4.3',
+    file: 'leader.ts',
+    find: 'const isWrong = isPending || isJoint(raft.configuration) !== leaves',
+    replacement: 'const isWrong = isPending',
+  },
+  {
+    name: 'a change that was refused for its size is under way for ever',
+    rule: 'dissertation 4.1',
+    file: 'leader.ts',
+    find: '    raft.pendingChangeIndex = pendingBefore\n',
+    replacement: '',
+  },
+  {
+    name: 'more than one voter changes without a joint configuration',
+    rule: 'dissertation 4.1',
+    file: 'membership.ts',
+    find: 'if (differing(before.configuration.incoming, draft.incoming) > 1) {',
+    replacement: 'if (differing(before.configuration.incoming, draft.incoming) > 2) {',
+  },
+  {
+    name: 'a joint configuration is never left',
+    rule: 'dissertation 4.3',
+    file: 'reconfiguration.ts',
+    find: '  propose(raft, [{ kind: CONFIG_KIND, payload: leave }])\n',
+    replacement: '',
+  },
+  {
+    name: 'a joint configuration is to be left before its change is applied',
+    rule: 'dissertation 4.3',
+    file: 'reconfiguration.ts',
+    find: " || raft.role !== 'leader' || newest < raft.pendingChangeIndex) return",
+    replacement: " || raft.role !== 'leader') return",
+  },
+  {
+    name: 'who is in the old half only stays a member',
+    rule: 'dissertation 4.3',
+    file: 'membership.ts',
+    find: 'if (!this.incoming.has(id) && !this.#learners.has(id)) this.#members.delete(id)',
+    replacement: 'if (this.incoming.has(-1)) this.#members.delete(id)',
+  },
+  {
+    name: 'learners count as voters',
+    rule: 'dissertation 4.2.1',
+    file: 'configuration.ts',
+    find: 'incoming: new Set(state.voters),',
+    replacement: 'incoming: new Set([...state.voters, ...state.learners]),',
+  },
+  {
+    name: 'a voter that becomes a learner still votes',
+    rule: 'dissertation 4.2.1',
+    file: 'membership.ts',
+    find: '      this.#remove(id)\n      this.#members.set(id, known)\n',
+    replacement: '      this.#members.set(id, known)\n',
+  },
+  {
+    name: 'a leader that was removed stays',
+    rule: 'dissertation 4.2.2',
+    file: 'reconfiguration.ts',
+    find: '    if (raft.options.stepDownOnRemoval) raft.becomeFollower(raft.term, NOBODY)\n',
+    replacement: '',
+  },
+  {
+    name: 'a transfer to a voter that was removed goes on',
+    rule: 'dissertation 3.10',
+    file: 'reconfiguration.ts',
+    find: '  if (!isVoter(raft.configuration, raft.transferee)) abortTransfer(raft)\n',
+    replacement: '',
+  },
+  {
+    name: 'what fewer voters have committed waits for the next acknowledgement',
+    rule: '6',
+    file: 'reconfiguration.ts',
+    find: '  if (advanceCommit(raft)) {',
+    replacement: '  if (false) {',
+  },
+  {
+    name: 'takes answers of members outside the configuration',
+    rule: 'docs/raft.md, driving it',
+    file: 'step.ts',
+    find: "  if (isResponse(type) && raft.progressOf(from) === undefined) return 'unknownMember'\n",
+    replacement: '',
+  },
+]
