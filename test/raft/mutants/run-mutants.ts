@@ -84,6 +84,12 @@ async function runMutants(root: string, workshop: Workshop): Promise<void> {
 
 const root = projectRoot(import.meta.dirname)
 const workshop = new Workshop(root)
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    workshop.abandon()
+    process.exit(1)
+  })
+}
 try {
   await runMutants(root, workshop)
 } finally {

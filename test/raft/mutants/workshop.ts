@@ -2,7 +2,8 @@
  * The workshop: a copy of what is compiled and of the sources, in a folder of the project, so that
  * packages resolve and tests find the project's root. The project itself is never changed.
  */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Mutant, mutated } from './mutant.ts'
@@ -11,12 +12,16 @@ import type { Suite } from './suites.ts'
 const CORE = 'src/main/raft'
 /** A mutant that fills memory instead of looping is ended by that. */
 const HEAP_MIB_MAX = 1024
+const COMPILE_MS_MAX = 120_000
+/** Of what a program says, for messages. */
+const OUTPUT_CHARS_MAX = 10_000
 
 /** How a program ended: 'late' was ended for its time. */
 export type Ending = 'passed' | 'failed' | 'late'
 
 export class Workshop {
   readonly #root: string
+  readonly #running: Set<ChildProcess> = new Set()
   /** Compiled files; the sources are in a folder of it. */
   readonly folder: string
 
@@ -56,7 +61,8 @@ export class Workshop {
   /** Compiles the core as it is. @throws Error when that fails */
   async compile(): Promise<void> {
     const compiler = join(this.#root, 'node_modules/typescript/bin/tsc')
-    const { ending, output } = await run(this.#root, [compiler, '-p', this.#source('')], {})
+    const args = [compiler, '-p', this.#source('')]
+    const { ending, output } = await this.#node(args, {}, COMPILE_MS_MAX)
     if (ending !== 'passed') throw new Error(`the core does not compile:\n${output}`)
   }
 
@@ -79,49 +85,51 @@ export class Workshop {
   async run({ programs, environment }: Suite, limitMs: number): Promise<Ending> {
     for (const program of programs) {
       const heap = `--max-old-space-size=${HEAP_MIB_MAX}`
-      const { ending } = await run(
-        this.#root,
-        [heap, join(this.folder, program)],
-        environment,
-        limitMs,
-      )
+      const args = [heap, join(this.folder, program)]
+      const { ending } = await this.#node(args, environment, limitMs)
       if (ending !== 'passed') return ending
     }
     return 'passed'
   }
 
+  /** Ends what runs, removes all: when the run is broken off. */
+  abandon(): void {
+    for (const child of this.#running) child.kill('SIGKILL')
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+
   #source(path: string): string {
     return join(this.folder, 'source', path)
   }
-}
 
-/** Node with these arguments, in the project's root. */
-function run(
-  root: string,
-  args: readonly string[],
-  environment: Readonly<Record<string, string>>,
-  limitMs?: number,
-): Promise<{ ending: Ending; output: string }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, {
-      cwd: root,
-      env: { ...process.env, ...environment },
-      stdio: ['ignore', 'pipe', 'ignore'],
+  /** Node with these arguments, in the project's root. */
+  #node(
+    args: readonly string[],
+    environment: Readonly<Record<string, string>>,
+    limitMs: number,
+  ): Promise<{ ending: Ending; output: string }> {
+    return new Promise((resolve, reject) => {
+      const child = spawn(process.execPath, args, {
+        cwd: this.#root,
+        env: { ...process.env, ...environment },
+        stdio: ['ignore', 'pipe', 'ignore'],
+      })
+      this.#running.add(child)
+      let output = ''
+      let isLate = false
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        if (output.length < OUTPUT_CHARS_MAX) output += text
+      })
+      const timer = setTimeout(() => {
+        isLate = true
+        child.kill('SIGKILL')
+      }, limitMs)
+      child.on('error', reject)
+      child.on('close', code => {
+        clearTimeout(timer)
+        this.#running.delete(child)
+        resolve({ ending: isLate ? 'late' : code === 0 ? 'passed' : 'failed', output })
+      })
     })
-    let output = ''
-    let isLate = false
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      if (output.length < 10_000) output += text
-    })
-    const end = (): void => {
-      isLate = true
-      child.kill('SIGKILL')
-    }
-    const timer = limitMs === undefined ? undefined : setTimeout(end, limitMs)
-    child.on('error', reject)
-    child.on('close', code => {
-      clearTimeout(timer)
-      resolve({ ending: isLate ? 'late' : code === 0 ? 'passed' : 'failed', output })
-    })
-  })
+  }
 }
