@@ -12,6 +12,7 @@ import { runFlush } from './workloads/flush.ts'
 import { runLoad } from './workloads/load.ts'
 import { runLookupCold } from './workloads/lookup-cold.ts'
 import { runMemtable } from './workloads/memtable.ts'
+import { runRaft } from './workloads/raft.ts'
 import { runReads } from './workloads/reads.ts'
 
 interface Bench {
@@ -30,6 +31,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   flush: { workloads: ['flush', 'compact', 'recover'], run: runFlush },
   commits: { workloads: ['put', 'commit'], run: runCommits },
   memtable: { workloads: ['memtable'], run: runMemtable },
+  raft: { workloads: ['raft-commit', 'raft-tick'], run: runRaft },
 }
 
 function say(line: string): void {

@@ -18,6 +18,8 @@ export const WORKLOADS = [
   'recover',
   'put',
   'commit',
+  'raft-commit',
+  'raft-tick',
 ] as const
 export type WorkloadName = (typeof WORKLOADS)[number]
 

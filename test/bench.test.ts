@@ -28,6 +28,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   load: { load: 4 },
   flush: { flush: 4, compact: 2, recover: 1 },
   commits: { put: 6, commit: 6 },
+  raft: { 'raft-commit': 1, 'raft-tick': 2 },
   memtable: { 'memtable-insert': 6, 'memtable-gets': 3, 'memtable-seeks': 3 },
 }
 

@@ -24,7 +24,10 @@ const THREAD_ENTRIES: readonly string[] = [
 ]
 const COLUMNS_MAX = 100
 /** The core of Raft, which so far its tests drive alone. */
-const CORE_ENTRIES: readonly string[] = ['src/main/raft/raft-group.ts']
+const CORE_ENTRIES: readonly string[] = [
+  'src/main/raft/raft-group.ts',
+  'src/main/raft/implied-commit.ts',
+]
 /** Functions of their arguments: clock, random and disk come in from outside. */
 const PURE = /^src\/(codec\/|shared\/(reads|writes)\/|workers\/domain\/|main\/raft\/)/
 const IMPURE: readonly string[] = [

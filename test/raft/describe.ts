@@ -11,6 +11,7 @@ import {
 import { APPEND_SIDE, APPLY_SIDE, type Message, message } from '../../src/main/raft/message.ts'
 import type { Progress } from '../../src/main/raft/progress.ts'
 import type { Role } from '../../src/main/raft/raft.ts'
+import type { Read } from '../../src/main/raft/reads.ts'
 import type { AppendWork, ApplyWork, Ready } from '../../src/main/raft/ready.ts'
 
 export const MESSAGE_NAMES: Readonly<Record<Message['type'], string>> = {
@@ -46,6 +47,10 @@ const PROGRESS_NAMES = {
 } as const
 
 const LETTERS = { voter: 'v', learner: 'l', remove: 'r', update: 'u' } as const
+
+/** What the core's refusals are called in scripts. */
+export const DROPPED = 'raft proposal dropped'
+export const NO_MEMBER = 'raft: cannot step as peer not found'
 
 const decoder = new TextDecoder()
 
@@ -85,10 +90,18 @@ export function describeMessage(sent: Message): string {
   return describe(shown(sent))
 }
 
+/** With what the reference does not print: rounds of heartbeats, votes by transfer. */
+export function describeInFull(sent: Message): string {
+  let text = describeMessage(sent)
+  if (sent.round !== 0) text += ` Round:${sent.round}`
+  return sent.transfer ? `${text} Transfer` : text
+}
+
 function describe(sent: Shown, indent = ''): string {
   const { from, to, name, term, logTerm, index, reject, rejectHint, commit, vote } = sent
   let text = `${indent}${target(from)}->${target(to)} ${name} Term:${term} Log:${logTerm}/${index}`
   if (reject) text += ` Rejected (Hint: ${rejectHint})`
+  if (sent.context !== 0) text += ` Context:${sent.context}`
   if (commit !== 0) text += ` Commit:${commit}`
   if (vote !== 0) text += ` Vote:${vote}`
   if (sent.entries.length === 1) {
@@ -136,13 +149,13 @@ function describeConfState(state: ConfState): string {
   )
 }
 
-function describeHardState({ term, vote, commit }: HardState): string {
+export function describeHardState({ term, vote, commit }: HardState): string {
   return `HardState Term:${term}${vote === 0 ? '' : ` Vote:${vote}`} Commit:${commit}`
 }
 
 /** @param messages what the script sees as sent with it, one line each */
 export function describeReady(ready: Ready, messages: readonly string[]): string {
-  const { softState, append, apply } = ready
+  const { softState, append, apply, reads, readsDropped } = ready
   const lines: string[] = []
   if (softState !== undefined) {
     lines.push(`Lead:${softState.lead} State:${ROLE_NAMES[softState.role]}`)
@@ -151,9 +164,20 @@ export function describeReady(ready: Ready, messages: readonly string[]): string
   lines.push(...section('Entries:', append?.entries.map(describeEntry)))
   if (append?.snapshot !== undefined) lines.push(`Snapshot ${describeSnapshot(append.snapshot)}`)
   lines.push(...section('CommittedEntries:', apply?.entries.map(describeEntry)))
+  lines.push(...section('Reads:', reads.map(describeRead)))
+  lines.push(...section('ReadsDropped:', readsDropped.map(String)))
   lines.push(...section('Messages:', messages))
   if (lines.length === 0) return '<empty Ready>'
-  return [`Ready MustSync=${append?.mustSync ?? false}:`, ...lines].join('\n')
+  return [`Ready MustSync=${showsSync(append)}:`, ...lines].join('\n')
+}
+
+/** The reference says nothing of snapshots here: it has them installed by other means. */
+function showsSync(append: AppendWork | undefined): boolean {
+  return append !== undefined && append.snapshot === undefined && append.mustSync
+}
+
+function describeRead({ context, index }: Read): string {
+  return `${context} at ${index}`
 }
 
 function section(title: string, lines: readonly string[] = []): string[] {

@@ -8,6 +8,7 @@ import {
   limited,
   type Snapshot,
 } from '../../src/main/raft/entry.ts'
+import { impliedCommit } from '../../src/main/raft/implied-commit.ts'
 import type { InitialState, LogStorage } from '../../src/main/raft/log-storage.ts'
 import type { AppendWork } from '../../src/main/raft/ready.ts'
 
@@ -18,6 +19,9 @@ const EMPTY_SNAPSHOT: Snapshot = {
   data: new Uint8Array(0),
 }
 
+/** What reaches the disk of an append. */
+type Written = Pick<AppendWork, 'hardState' | 'snapshot' | 'entries'>
+
 export class MemoryStorage implements LogStorage {
   hardState: HardState | undefined
   /** The log begins after it. */
@@ -25,16 +29,32 @@ export class MemoryStorage implements LogStorage {
   #entries: Entry[] = []
   /** What snapshot() gives: the newest state that was applied. */
   newest: Snapshot
+  /** Whether snapshot() gives it. */
+  hasSnapshot = true
   readonly #bytesOf: EntryBytes
+  /** What survives a crash. */
+  #synced: { hardState: HardState | undefined; start: Snapshot; entries: Entry[] }
 
   constructor(start: Snapshot = EMPTY_SNAPSHOT, bytesOf: EntryBytes = entryBytes) {
     this.#start = start
     this.newest = start
     this.#bytesOf = bytesOf
+    this.#synced = { hardState: undefined, start, entries: [] }
+  }
+
+  /** The same log, which goes its own way from here on. */
+  copy(): MemoryStorage {
+    const copy = new MemoryStorage(this.#start, this.#bytesOf)
+    copy.newest = this.newest
+    copy.hardState = this.hardState
+    copy.#entries = this.#entries
+    return copy
   }
 
   initialState(): InitialState {
-    return { hardState: this.hardState, configuration: this.newest.configuration }
+    const commit = Math.max(this.hardState?.commit ?? 0, impliedCommit(this.#entries))
+    const hardState = this.hardState && { ...this.hardState, commit }
+    return { hardState, configuration: this.newest.configuration }
   }
 
   firstIndex(): number {
@@ -57,11 +77,30 @@ export class MemoryStorage implements LogStorage {
   }
 
   snapshot(): Snapshot | undefined {
-    return this.newest
+    return this.hasSnapshot ? this.newest : undefined
+  }
+
+  /** Everything that was not cut off. */
+  all(): readonly Entry[] {
+    return this.#entries
   }
 
   /** What the append side does. */
-  append({ hardState, snapshot, entries }: AppendWork): void {
+  append(work: Written & Pick<AppendWork, 'mustSync'>): void {
+    this.write(work)
+    const [hardState, start, entries] = [this.hardState, this.#start, this.#entries]
+    if (work.mustSync) this.#synced = { hardState, start, entries }
+  }
+
+  /** What was written and need not have been synced is lost. */
+  crash(): void {
+    this.hardState = this.#synced.hardState
+    this.#start = this.#synced.start
+    this.#entries = this.#synced.entries
+  }
+
+  /** A part of what the append side does. */
+  write({ hardState, snapshot, entries }: Written): void {
     this.hardState = hardState ?? this.hardState
     if (snapshot !== undefined) {
       this.#start = snapshot

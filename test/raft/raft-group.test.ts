@@ -7,9 +7,11 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { type ConfigChange, encodeConfigChange } from '../../src/codec/config-change.ts'
 import { EMPTY_CONF_STATE } from '../../src/main/raft/configuration.ts'
-import { CONFIG_KIND, REFUSED_KIND } from '../../src/main/raft/entry.ts'
+import { CONFIG_KIND, NOOP_KIND, REFUSED_KIND } from '../../src/main/raft/entry.ts'
+import { impliedCommit } from '../../src/main/raft/implied-commit.ts'
 import { message } from '../../src/main/raft/message.ts'
 import { raftOptions } from '../../src/main/raft/options.ts'
+import { RaftGroup } from '../../src/main/raft/raft-group.ts'
 import { RaftLog } from '../../src/main/raft/raft-log.ts'
 import { MemoryStorage } from './memory-storage.ts'
 import { ELECTION_TICKS, SmallCluster } from './small-cluster.ts'
@@ -123,6 +125,23 @@ test('entries of older terms are committed only together with one of the own (fi
   assert.equal(log.committed, 2)
 })
 
+test("a leader's first entry is empty, of its own term and of a kind that no caller has", () => {
+  const cluster = new SmallCluster(3)
+  cluster.elect(1)
+  const { term } = cluster.group(1).status()
+  const [first] = cluster.storages[1].entries(2, 3, 1) ?? []
+  assert.deepEqual(first, { term, index: 2, kind: NOOP_KIND, payload: payload(0) })
+})
+
+test('an append commits no more than it has itself: what is behind it may differ (figure 2)', () => {
+  const options = raftOptions({ id: 1, electionTicks: ELECTION_TICKS, random: () => 0 })
+  const log = new RaftLog(new MemoryStorage(), options)
+  const entries = [1, 2, 3].map(index => ({ term: 1, index, kind: 1, payload: payload(0) }))
+  log.append(entries)
+  assert.equal(log.appendAfter({ term: 1, index: 1 }, [entries[1]], 9), 2)
+  assert.deepEqual([log.committed, log.lastIndex], [2, 3])
+})
+
 test('a snapshot overtakes changes of the configuration that are being applied', () => {
   const cluster = new SmallCluster(3)
   const group = cluster.group(2)
@@ -168,4 +187,68 @@ test('options out of range are refused with name and value', () => {
   assert.throws(() => raftOptions({ ...good, id: 0 }), /id must be .* not 0/)
   assert.throws(() => raftOptions({ ...good, electionTicks: 1 }), /electionTicks must be/)
   assert.throws(() => raftOptions({ ...good, leaseMs: 1, checkQuorum: false }), /leaseMs must be/)
+})
+
+test('an installed snapshot must be durable before it is acknowledged', () => {
+  const group = new RaftGroup(
+    { id: 2, electionTicks: ELECTION_TICKS, random: () => 0 },
+    new MemoryStorage(),
+  )
+  group.step(message('heartbeat', 2, { from: 1, term: 1 }))
+  group.ready()
+  const configuration = { ...EMPTY_CONF_STATE, voters: [1, 2] }
+  const snapshot = { index: 7, term: 1, configuration, data: payload(0) }
+  group.step(message('snapshot', 2, { from: 1, term: 1, snapshot }))
+  const { append } = group.ready()
+  assert.equal(append?.snapshot, snapshot)
+  assert.ok(append.mustSync)
+  const acknowledged = append.responses.find(({ type }) => type === 'appendResponse')
+  assert.equal(acknowledged?.index, 7)
+})
+
+test('a member takes a snapshot whose configuration does not know it yet', () => {
+  const cluster = new SmallCluster(1)
+  cluster.elect(1)
+  const before = cluster.storages[0].newest
+  const added = cluster.join()
+  cluster.group(1).proposeChange({
+    transition: 'auto',
+    changes: [{ operation: 'voter', member: added }],
+  })
+  cluster.turn(1)
+  cluster.turn(1)
+  cluster.storages[0].compact(before.index)
+  cluster.storages[0].newest = before
+  cluster.settle()
+  cluster.tick(1, 1)
+  cluster.settle()
+  assert.deepEqual(cluster.group(added).status().configuration.voters, [1, added])
+})
+
+test('a leader that removes itself leaves its longer log behind, and the other goes on', () => {
+  const cluster = new SmallCluster(2)
+  cluster.elect(1)
+  const remove = { operation: 'remove', member: 1 } as const
+  cluster.group(1).proposeChange({ transition: 'auto', changes: [remove] })
+  cluster.deliver(cluster.turn(1))
+  cluster.group(1).propose([proposal(1)])
+  cluster.deliver(cluster.turn(2))
+  cluster.cut.add(2)
+  cluster.settle()
+  assert.equal(cluster.group(1).role, 'follower')
+  assert.ok(cluster.storages[0].lastIndex() > cluster.storages[1].lastIndex())
+  cluster.cut.clear()
+  cluster.tick(2, 2 * ELECTION_TICKS)
+  cluster.settle()
+  assert.equal(cluster.group(2).role, 'leader')
+  assert.deepEqual(cluster.group(2).status().configuration.voters, [2])
+})
+
+test('of two changes in a log the first is committed', () => {
+  const kinds = [1, CONFIG_KIND, 1, CONFIG_KIND, 1, 1, CONFIG_KIND, 1]
+  const entries = kinds.map((kind, i) => ({ kind, index: 10 + i }))
+  assert.equal(impliedCommit([]), 0)
+  assert.equal(impliedCommit(entries.slice(0, 3)), 0)
+  assert.equal(impliedCommit(entries.slice(0, 4)), 11)
+  assert.equal(impliedCommit(entries), 13)
 })

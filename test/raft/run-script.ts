@@ -1,10 +1,18 @@
 /** Runs a script and compares what it prints with what it should. */
-import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { ClusterCommands } from './cluster-commands.ts'
 import { ConfchangeCommands } from './confchange-commands.ts'
 import { runQuorumCommand } from './quorum-commands.ts'
 import { type Command, parseScript } from './script.ts'
+
+/** Where package.json lies: compiled tests run elsewhere than scripts lie. */
+export const projectRoot: string = rootFrom(import.meta.dirname)
+export const ownTranscripts: string = join(projectRoot, 'test/raft/transcripts')
+
+function rootFrom(folder: string): string {
+  return existsSync(join(folder, 'package.json')) ? folder : rootFrom(dirname(folder))
+}
 
 export interface Failure {
   readonly line: number
@@ -22,25 +30,34 @@ export function scriptsIn(path: string): string[] {
     .sort()
 }
 
+/** A script's own world: @returns what runs its commands, one after the other. */
+export function scriptRunner(): (command: Command) => string {
+  const cluster = new ClusterCommands()
+  const configuration = new ConfchangeCommands()
+  return command => {
+    const printed = runQuorumCommand(command) ?? configuration.run(command) ?? cluster.run(command)
+    if (printed === undefined) throw new Error(`unknown command: ${command.name}`)
+    return printed
+  }
+}
+
 /** The first command whose output differs: what follows it would only differ as well. */
 export function runScript(file: string): Failure | undefined {
   const commands = commandsOf(file)
   if (!Array.isArray(commands)) return commands
-  const cluster = new ClusterCommands()
-  const configuration = new ConfchangeCommands()
-  const run = (command: Command): string =>
-    runQuorumCommand(command) ??
-    configuration.run(command) ??
-    cluster.run(command) ??
-    `unknown command: ${command.name}`
+  const run = scriptRunner()
   for (const command of commands) {
     const actual = printed(() => run(command))
     const { line, name, rest, expected } = command
-    if (normal(actual) !== normal(expected)) {
+    if (!isSameAnswer(actual, expected)) {
       return { line, command: `${name} ${rest}`.trim(), expected, actual }
     }
   }
   return undefined
+}
+
+export function isSameAnswer(actual: string, expected: string): boolean {
+  return normal(actual) === normal(expected)
 }
 
 /** A file without commands is no script: it must not pass. */

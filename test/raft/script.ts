@@ -20,6 +20,8 @@ export interface Command {
   /** Lines between the command and '----'. */
   readonly input: readonly string[]
   readonly expected: string
+  /** The lines of the file that expected takes, from 0, the last one excluded. */
+  readonly answer: { readonly from: number; readonly to: number }
 }
 
 /** @throws Error naming the line of what is no script */
@@ -35,14 +37,15 @@ export function parseScript(text: string): Command[] {
     const rule = lines.indexOf('----', at)
     if (rule < 0) throw new Error(`line ${at + 1}: no ---- after the command`)
     const end = lines.findIndex((line, i) => i > rule && line.trim() === '')
-    const expected = lines.slice(rule + 1, end < 0 ? lines.length : end).join('\n')
+    const answer = { from: rule + 1, to: end < 0 ? lines.length : end }
     commands.push({
       ...parseCommand(lines[at]),
       line: at + 1,
       input: lines.slice(at + 1, rule),
-      expected,
+      expected: lines.slice(answer.from, answer.to).join('\n'),
+      answer,
     })
-    at = end < 0 ? lines.length : end
+    at = answer.to
   }
   return commands
 }
@@ -67,6 +70,15 @@ function valuesOf(value: string): string[] {
 /** The option's one value. */
 export function option(command: Command, name: string): string | undefined {
   return command.options.get(name)?.[0]
+}
+
+/** @throws Error when it is there and no number */
+export function numberOption(command: Command, name: string): number | undefined {
+  const text = option(command, name)
+  if (text === undefined) return undefined
+  const value = Number(text)
+  if (Number.isNaN(value)) throw new Error(`${name}=${text} is no number`)
+  return value
 }
 
 export function numbers(values: readonly string[] = []): number[] {

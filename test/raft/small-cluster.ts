@@ -46,6 +46,16 @@ export class SmallCluster {
     return this.groups[id - 1]
   }
 
+  /** A member with an empty log, which nobody knows yet. @returns its id */
+  join(): number {
+    this.storages.push(new MemoryStorage())
+    this.reads.push([])
+    this.dropped.push([])
+    const id = this.storages.length
+    this.groups.push(this.#start(id))
+    return id
+  }
+
   restart(id: number): void {
     this.groups[id - 1] = this.#start(id)
   }

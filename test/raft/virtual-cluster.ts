@@ -270,11 +270,12 @@ export class VirtualCluster {
     if (index >= first) storage.compact(first + this.#random(index - first + 1))
   }
 
-  /** What was not written is lost. */
+  /** What was not written is lost, and what was and need not have been synced. */
   #crash(member: Member): void {
     member.appendWork = []
     member.applyWork = []
     member.answers = []
+    member.storage.crash()
     member.group = this.#start(member.id, member.storage)
   }
 

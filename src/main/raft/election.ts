@@ -1,7 +1,7 @@
 /** Elections: campaigning, asking first, and giving one's vote (paper, 5.2 and 5.4.1). */
 
-import { allVoters } from './configuration.ts'
-import { NOBODY, NOOP_KIND } from './entry.ts'
+import { allVoters, isVoter } from './configuration.ts'
+import { type LogMark, NOBODY, NOOP_KIND } from './entry.ts'
 import type { Message } from './message.ts'
 import type { Raft } from './raft.ts'
 import { appendOwn, broadcastAppend } from './replication.ts'
@@ -13,7 +13,8 @@ const NO_PAYLOAD = new Uint8Array(0)
 
 /** The election timeout has passed, or the caller wants it so. */
 export function campaignNow(raft: Raft): void {
-  if (!raft.hasPromisedLease) stand(raft, raft.options.preVote ? 'pre' : 'election')
+  if (raft.hasPromisedAgainst(raft.term + 1)) return
+  stand(raft, raft.options.preVote ? 'pre' : 'election')
 }
 
 /** The leader steps back for this member (dissertation 3.10): no need to ask first. */
@@ -24,7 +25,7 @@ export function campaignForTransfer(raft: Raft): void {
 function stand(raft: Raft, campaign: Campaign): void {
   if (raft.role === 'leader' || !raft.isPromotable) return
   // Its configuration would not be the newest: two of these elections might not overlap.
-  if (raft.log.hasUnappliedChange()) return
+  if (raft.log.hasUnappliedChange(raft.log.committed)) return
   askForVotes(raft, campaign)
 }
 
@@ -54,7 +55,7 @@ export function handleVoteRequest(raft: Raft, { type, from, term, index, logTerm
     raft.vote === from ||
     (raft.vote === NOBODY && raft.lead === NOBODY) ||
     (isPre && term > raft.term)
-  if (!canVote || !raft.log.isUpToDate({ term: logTerm, index })) {
+  if (!canVote || !isUpToDate({ term: logTerm, index }, decisiveMark(raft))) {
     raft.send(response, from, { term: raft.term, reject: true })
     return
   }
@@ -64,6 +65,24 @@ export function handleVoteRequest(raft: Raft, { type, from, term, index, logTerm
     raft.electionElapsed = 0
     raft.vote = from
   }
+}
+
+/** Whether a log that ends at `mark` may lead one that ends at `own` (paper, 5.4.1). */
+function isUpToDate(mark: LogMark, own: LogMark): boolean {
+  return mark.term > own.term || (mark.term === own.term && mark.index >= own.index)
+}
+
+/**
+ * Up to where a candidate must have this member's log: to its end, as in the paper. But one that
+ * has applied its own removal, or became a learner, does not stand for election. If the others have
+ * not heard of that yet and need its vote, a longer log of its own would keep them without a leader
+ * for ever. It asks for what is committed, so the candidate has the removal in its log; then what
+ * came after was committed without this member, by a majority that overlaps with the candidate's.
+ * Unless a change behind it makes this member a voter again.
+ */
+function decisiveMark({ id, log, configuration }: Raft): LogMark {
+  const isOut = !isVoter(configuration, id) && configuration.incoming.size > 0
+  return isOut && !log.hasUnappliedChange(log.lastIndex) ? log.committedMark : log.lastMark
 }
 
 /** A vote for this candidate or against it. */

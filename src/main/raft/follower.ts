@@ -79,12 +79,13 @@ function handleSnapshot(raft: Raft, from: number, snapshot: Snapshot): void {
   raft.send('appendResponse', from, { index: isTaken ? raft.log.lastIndex : raft.log.committed })
 }
 
-/** @returns false when the snapshot has nothing that the log has not */
+/**
+ * The configuration need not know this member: what added it may be in the log behind the snapshot.
+ * @returns false when the snapshot has nothing that the log has not
+ */
 function restore(raft: Raft, snapshot: Snapshot): boolean {
   const { index, term, configuration } = snapshot
   if (index <= raft.log.committed) return false
-  const { voters, votersOutgoing, learners } = configuration
-  if (![voters, votersOutgoing, learners].some(ids => ids.includes(raft.id))) return false
   // The log goes on behind it: it stays (figure 13, rule 6).
   if (raft.log.has({ index, term })) {
     raft.log.commitTo(index)

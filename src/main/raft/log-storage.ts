@@ -6,7 +6,10 @@ import type { ConfState } from './configuration.ts'
 import type { Entry, HardState, Snapshot } from './entry.ts'
 
 export interface InitialState {
-  /** Undefined for a member that has never run. */
+  /**
+   * Undefined for a member that has never run. Its commit index may be old, but is at least what
+   * the log implies (implied-commit.ts), and at most its last index.
+   */
   readonly hardState: HardState | undefined
   readonly configuration: ConfState
 }

@@ -43,6 +43,24 @@ export class RaftGroup {
     this.#ready = new ReadyMaker(this.#raft)
   }
 
+  get role(): Role {
+    return this.#raft.role
+  }
+
+  get term(): number {
+    return this.#raft.term
+  }
+
+  /** The leader, as far as this member knows; NOBODY when it knows none. */
+  get lead(): number {
+    return this.#raft.lead
+  }
+
+  /** Everything up to this index is committed. */
+  get commit(): number {
+    return this.#raft.log.committed
+  }
+
   /**
    * Time passes. Ticks of one member are at least tickMs apart (see leaseMsMax); late ones are not
    * made up for.
@@ -87,7 +105,8 @@ export class RaftGroup {
   }
 
   /**
-   * A linearizable read; its index comes with a ready. `context` is the caller's number of it.
+   * A linearizable read; its index comes with a ready. `context` is the caller's number of it,
+   * never used again, not after a restart either: answers may come late, and twice.
    * @param nowMs the clock of tick(), read just now: a lease is good only then
    * @returns false when no leader is known
    */

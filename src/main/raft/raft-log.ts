@@ -55,10 +55,8 @@ export class RaftLog {
     return this.term(index) === term
   }
 
-  /** Whether a log that ends at `mark` may lead this one (paper, 5.4.1). */
-  isUpToDate(mark: LogMark): boolean {
-    const own = this.lastMark
-    return mark.term > own.term || (mark.term === own.term && mark.index >= own.index)
+  get committedMark(): LogMark {
+    return { term: this.term(this.committed) ?? 0, index: this.committed }
   }
 
   /** The entries from `from` on, at most `bytesMax` of them; undefined when they were cut off. */
@@ -122,10 +120,10 @@ export class RaftLog {
     return true
   }
 
-  /** A change of the configuration that is committed and not applied. */
-  hasUnappliedChange(): boolean {
-    for (let from = this.applied + 1; from <= this.committed; ) {
-      const entries = this.#slice(from, this.committed + 1, this.#options.applyingBytesMax)
+  /** Whether a change of the configuration is among the entries up to `last` and not applied. */
+  hasUnappliedChange(last: number): boolean {
+    for (let from = this.applied + 1; from <= last; ) {
+      const entries = this.#slice(from, last + 1, this.#options.applyingBytesMax)
       if (entries === undefined || entries.length === 0) return false
       if (entries.some(({ kind }) => kind === CONFIG_KIND)) return true
       from += entries.length

@@ -36,8 +36,12 @@ export class Raft {
   heartbeatElapsed = 0
   /** In [electionTicks, 2 * electionTicks): split votes are rare (paper, 5.2). */
   electionTimeout = 0
-  /** Ticks since a leader, to which a lease may have been promised, was heard (6.4.1). */
-  leaderHeardTicks: number = Number.POSITIVE_INFINITY
+  /**
+   * Ticks since a leader, to which a lease may have been promised, was heard (6.4.1). At the start
+   * it is as if one had just been: what was promised before is not on disk, not even always the
+   * term of it.
+   */
+  leaderHeardTicks = 0
   /** Who leadership is being transferred to (dissertation 3.10). */
   transferee: number = NOBODY
   /** Index of the newest change of configuration in the log; no other until it is applied (4.1). */
@@ -85,15 +89,23 @@ export class Raft {
     return own !== undefined && !own.isLearner && this.log.unstable.snapshot === undefined
   }
 
-  /** Leader stickiness (dissertation 4.2.3), and what leases rely on (6.4.1). */
-  get refusesElections(): boolean {
+  /**
+   * Leader stickiness (dissertation 4.2.3), and what leases rely on (6.4.1): these also in the
+   * present term, which may be newer than that of the leader to which a lease was promised.
+   */
+  refusesElection(term: number): boolean {
     const { checkQuorum, electionTicks } = this.options
     const followsLeader = this.lead !== NOBODY && this.electionElapsed < electionTicks
-    return (checkQuorum && followsLeader) || this.hasPromisedLease
+    return (checkQuorum && followsLeader && term > this.term) || this.hasPromisedAgainst(term)
   }
 
-  get hasPromisedLease(): boolean {
-    return this.options.leaseMs > 0 && this.leaderHeardTicks < this.options.electionTicks
+  /**
+   * Whether an election in `term` may break a lease. In term 1 none can: a lease belongs to that
+   * term or a later one, whose voters vote in term 1 no more. So a new group need not wait.
+   */
+  hasPromisedAgainst(term: number): boolean {
+    const { leaseMs, electionTicks } = this.options
+    return leaseMs > 0 && term > 1 && this.leaderHeardTicks < electionTicks
   }
 
   /** Sends a message, in the current term unless it is of a vote, which names the term itself. */
@@ -162,7 +174,5 @@ export class Raft {
     this.log.commitTo(Math.max(commit, this.options.applied))
     this.term = term
     this.vote = vote
-    // Before it stopped it may have promised a lease: one timeout's silence is long enough.
-    if (term > 0) this.leaderHeardTicks = 0
   }
 }

@@ -21,7 +21,7 @@ export interface AppendWork {
   readonly snapshot: Snapshot | undefined
   /** The first of them takes the place of what has its index, and of everything behind. */
   readonly entries: readonly Entry[]
-  /** Whether it must survive a crash; else only the commit index has moved. */
+  /** Whether it must survive a crash, a snapshot included; else only the commit index has moved. */
   readonly mustSync: boolean
   /** To members, or to this one (`to` is its own id): those are stepped. */
   readonly responses: readonly Message[]
@@ -96,8 +96,12 @@ export class ReadyMaker {
     const entries = unstable.next()
     const responses = raft.afterAppend
     if (!hardState && !snapshot && entries.length === 0 && responses.length === 0) return undefined
+    // Among the responses may be the acknowledgement of the snapshot.
     const mustSync =
-      entries.length > 0 || raft.term !== this.#hard.term || raft.vote !== this.#hard.vote
+      snapshot !== undefined ||
+      entries.length > 0 ||
+      raft.term !== this.#hard.term ||
+      raft.vote !== this.#hard.vote
     // After the leader's own acknowledgement: that reads terms, which are still in memory.
     if (unstable.entries.length > 0 || snapshot !== undefined) {
       responses.push(appendedMessage(raft, snapshot))

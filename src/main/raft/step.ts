@@ -28,14 +28,16 @@ export function tick(raft: Raft, nowMs: number): void {
 }
 
 export function step(raft: Raft, received: Message): StepResult {
-  const { type, from, term } = received
+  const { type, from, term, transfer } = received
   if (isResponse(type) && raft.progressOf(from) === undefined) return 'unknownMember'
   if (type === 'propose') return stepProposal(raft, received) ? 'done' : 'dropped'
   if (type === 'applied') {
     handleApplied(raft, received)
     return 'done'
   }
-  if (term > raft.term && type !== 'readIndex' && !enterTerm(raft, received)) return 'done'
+  const isElection = type === 'vote' || type === 'preVote'
+  if (isElection && !transfer && raft.refusesElection(term)) return 'done'
+  if (term > raft.term && type !== 'readIndex') enterTerm(raft, received)
   if (term < raft.term && type !== 'readIndex') handleOld(raft, received)
   else handleCurrent(raft, received)
   return 'done'
@@ -46,15 +48,12 @@ export function stepProposal(raft: Raft, received: Message): boolean {
   return forwardProposal(raft, received)
 }
 
-/** A newer term (paper, 5.1). @returns false when the message is to be ignored */
-function enterTerm(raft: Raft, received: Message): boolean {
-  const { type, term, from, transfer, reject } = received
-  const isRequest = type === 'vote' || type === 'preVote'
-  if (isRequest && !transfer && raft.refusesElections) return false
+/** A newer term (paper, 5.1). */
+function enterTerm(raft: Raft, received: Message): void {
+  const { type, term, from, reject } = received
   // Asking first changes nobody's term; nor does the promise to vote in it (dissertation 9.6).
-  if (type === 'preVote' || (type === 'preVoteResponse' && !reject)) return true
+  if (type === 'preVote' || (type === 'preVoteResponse' && !reject)) return
   raft.becomeFollower(term, isFromLeader(received) ? from : NOBODY)
-  return true
 }
 
 /** Of an older term. */

@@ -6,20 +6,20 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     name: 'votes without comparing logs',
     rule: '5.4.1',
     file: 'election.ts',
-    find: 'if (!canVote || !raft.log.isUpToDate({ term: logTerm, index })) {',
+    find: 'if (!canVote || !isUpToDate({ term: logTerm, index }, decisiveMark(raft))) {',
     replacement: 'if (!canVote) {',
   },
   {
     name: 'compares the length of logs only, not their last terms',
     rule: '5.4.1',
-    file: 'raft-log.ts',
+    file: 'election.ts',
     find: 'mark.term > own.term || (mark.term === own.term && mark.index >= own.index)',
     replacement: 'mark.index >= own.index',
   },
   {
     name: 'compares the last terms of logs only, not their length',
     rule: '5.4.1',
-    file: 'raft-log.ts',
+    file: 'election.ts',
     find: 'mark.term > own.term || (mark.term === own.term && mark.index >= own.index)',
     replacement: 'mark.term >= own.term',
   },
@@ -90,19 +90,19 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     name: 'ignores a newer term unless asked for a vote',
     rule: '5.1',
     file: 'step.ts',
-    find: '  raft.becomeFollower(term, isFromLeader(received) ? from : NOBODY)',
+    find: "if (term > raft.term && type !== 'readIndex') enterTerm(raft, received)",
     replacement:
-      '  if (!isRequest) return false\n' +
-      '  raft.becomeFollower(term, isFromLeader(received) ? from : NOBODY)',
+      "if (term > raft.term && type !== 'readIndex' && !isElection) return 'done'\n" +
+      '  if (term > raft.term && isElection) enterTerm(raft, received)',
   },
   {
     name: 'a leader does not step down on an answer of a newer term',
     rule: '5.1',
     file: 'step.ts',
-    find: '  raft.becomeFollower(term, isFromLeader(received) ? from : NOBODY)',
+    find: "if (term > raft.term && type !== 'readIndex') enterTerm(raft, received)",
     replacement:
-      "  if (isResponse(type) && raft.role === 'leader') return false\n" +
-      '  raft.becomeFollower(term, isFromLeader(received) ? from : NOBODY)',
+      "if (term > raft.term && isResponse(type) && raft.role === 'leader') return 'done'\n" +
+      "  if (term > raft.term && type !== 'readIndex') enterTerm(raft, received)",
   },
   {
     name: 'takes answers of older terms',
@@ -136,8 +136,8 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     name: 'being asked for a pre-vote raises the term',
     rule: 'dissertation 9.6',
     file: 'step.ts',
-    find: "if (type === 'preVote' || (type === 'preVoteResponse' && !reject)) return true",
-    replacement: "if (type === 'preVoteResponse' && !reject) return true",
+    find: "if (type === 'preVote' || (type === 'preVoteResponse' && !reject)) return\n",
+    replacement: "if (type === 'preVoteResponse' && !reject) return\n",
   },
   {
     name: 'asking for pre-votes raises the own term',
@@ -150,15 +150,15 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     name: 'grants pre-votes while it hears a leader',
     rule: 'dissertation 9.6',
     file: 'step.ts',
-    find: 'if (isRequest && !transfer && raft.refusesElections) return false',
-    replacement: "if (type === 'vote' && !transfer && raft.refusesElections) return false",
+    find: 'if (isElection && !transfer && raft.refusesElection(term))',
+    replacement: "if (type === 'vote' && !transfer && raft.refusesElection(term))",
   },
   {
     name: 'votes for others while it hears a leader',
     rule: 'dissertation 4.2.3',
     file: 'raft.ts',
-    find: 'return (checkQuorum && followsLeader) || this.hasPromisedLease',
-    replacement: 'return this.hasPromisedLease',
+    find: 'return (checkQuorum && followsLeader && term > this.term) || ',
+    replacement: 'return ',
   },
   {
     name: 'a leader without a quorum stays',
@@ -192,7 +192,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     name: 'campaigns with a committed change of configuration that it has not applied',
     rule: 'dissertation 4.1',
     file: 'election.ts',
-    find: '  if (raft.log.hasUnappliedChange()) return\n',
+    find: '  if (raft.log.hasUnappliedChange(raft.log.committed)) return\n',
     replacement: '',
   },
 ]

@@ -116,6 +116,16 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     replacement: 'if (false) {',
   },
   {
+    name: 'refuses a snapshot whose configuration does not know it',
+    rule: '7',
+    file: 'follower.ts',
+    find: '  if (index <= raft.log.committed) return false\n',
+    replacement:
+      '  if (index <= raft.log.committed) return false\n' +
+      '  const { voters, votersOutgoing, learners } = configuration\n' +
+      '  if (![...voters, ...votersOutgoing, ...learners].includes(raft.id)) return false\n',
+  },
+  {
     name: "a snapshot's configuration is not taken over",
     rule: '7',
     file: 'follower.ts',

@@ -1,0 +1,64 @@
+/**
+ * Goal: whatever the network, disks, clocks and operators do, nothing that Raft promises breaks, and
+ * as soon as they are kind every group goes on.
+ * Method: whole clusters in virtual time, each from a seed, with invariants after every step and a
+ * check of the clients' histories. A failure names its seed and shows the end of its transcript;
+ * npm run sim -- --from SEED --count 1 shows all of it.
+ */
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { type Outcome, SimulationFailure, simulate } from './simulation.ts'
+
+const SEEDS = Number(process.env.WAYMARK_SIM_SEEDS ?? 1000)
+const SHOWN_LINES = 60
+
+function run(seed: number): Outcome {
+  try {
+    return simulate(seed)
+  } catch (error) {
+    if (!(error instanceof SimulationFailure)) throw error
+    const end = error.transcript.slice(-SHOWN_LINES).join('\n')
+    throw new Error(`${error.message}\n${end}`, { cause: error.cause })
+  }
+}
+
+test(`${SEEDS} clusters are safe at every step, linearizable, and go on in calm`, () => {
+  const total = { elections: 0, committed: 0, changes: 0, snapshots: 0, reads: 0 }
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const outcome = run(seed)
+    total.elections += outcome.elections
+    total.committed += outcome.committed
+    total.changes += outcome.changes
+    total.snapshots += outcome.snapshots
+    total.reads += outcome.reads
+  }
+  // What never happens is not tested.
+  const { elections, committed, changes, snapshots, reads } = total
+  const isEnough =
+    elections > 5 * SEEDS && committed > 50 * SEEDS && changes > SEEDS && snapshots > SEEDS / 10
+  assert.ok(isEnough && reads > 30 * SEEDS, JSON.stringify(total))
+})
+
+test('a seed decides everything', () => {
+  for (const seed of [1, 2, 3, 4, 5]) assert.deepEqual(simulate(seed), simulate(seed))
+  assert.notDeepEqual(simulate(1), simulate(2))
+})
+
+test('a failure has the seed and a transcript, and comes again: disks that lie about syncs', () => {
+  const failureOf = (seed: number): SimulationFailure | undefined => {
+    try {
+      simulate(seed, { disksLie: true })
+      return undefined
+    } catch (error) {
+      assert.ok(error instanceof SimulationFailure)
+      return error
+    }
+  }
+  const failures = [1, 2, 3, 4, 5].map(failureOf)
+  for (const failure of failures) {
+    assert.ok(failure !== undefined, 'it is seen to break')
+    assert.match(failure.message, new RegExp(`^seed ${failure.seed}: .* (disk|committed)`))
+    assert.ok(failure.transcript.length > 10)
+    assert.equal(failureOf(failure.seed)?.message, failure.message)
+  }
+})
