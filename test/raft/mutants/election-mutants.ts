@@ -126,6 +126,13 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     replacement: '',
   },
   {
+    name: 'a learner does not tell an old leader of the newer term',
+    rule: '5.1',
+    file: 'step.ts',
+    find: 'const isSilent = checkQuorum || preVote || !raft.isPromotable',
+    replacement: 'const isSilent = checkQuorum || preVote',
+  },
+  {
     name: 'a new leader appends no entry of its term',
     rule: '8',
     file: 'election.ts',
