@@ -123,6 +123,7 @@ class Simulation {
 
   run(): Outcome {
     for (const node of this.#nodes) node.start()
+    this.#expectProgress()
     for (let storm = 0; storm < STORMS; storm++) {
       this.#clients.goOn()
       this.#nemesis.start()

@@ -108,7 +108,7 @@ export const READ_MUTANTS: readonly Mutant[] = [
     replacement: ' || (term > this.term && this.hasPromisedAgainst(term))\n',
   },
   {
-    name: 'a new group waits for leases that nobody can have been promised',
+    name: 'a new group waits for leases that nobody was promised',
     rule: 'dissertation 6.4.1',
     file: 'raft.ts',
     find: 'return leaseMs > 0 && term > 1 && ',

@@ -16,12 +16,12 @@ export interface Suite {
   readonly needs?: string
 }
 
-const RANDOM_SEEDS = '40'
+const SIMULATOR_SEEDS = '200'
 const REFERENCE = '../shared/raft-conformance'
 const OWN_TRANSCRIPTS = 'test/raft/transcripts'
 const RUN_TRANSCRIPTS = 'test/raft/run-transcripts.js'
 /** Of test/raft, no unit tests of the core. */
-const OTHERS: readonly string[] = ['transcripts.test.js', 'safety.test.js', 'mutants.test.js']
+const OTHERS: readonly string[] = ['transcripts.test.js', 'mutants.test.js']
 
 /** @param build the folder of compiled files that the programs are looked for in */
 export function suitesIn(root: string, build: string): Suite[] {
@@ -54,16 +54,10 @@ export function suitesIn(root: string, build: string): Suite[] {
       needs: OWN_TRANSCRIPTS,
     },
     {
-      name: 'random',
-      what: `random clusters, ${RANDOM_SEEDS} seeds a size (\`test/raft/safety.test.ts\`)`,
-      programs: ['test/raft/safety.test.js'],
-      environment: { WAYMARK_RAFT_SEEDS: RANDOM_SEEDS },
-    },
-    {
       name: 'simulator',
-      what: 'whole clusters in virtual time (`test/simulation`)',
-      programs: testsIn('test/simulation'),
-      environment: {},
+      what: `the simulator, ${SIMULATOR_SEEDS} seeds (\`test/simulation/simulation.test.ts\`)`,
+      programs: ['test/simulation/simulation.test.js'],
+      environment: { WAYMARK_SIM_SEEDS: SIMULATOR_SEEDS },
     },
   ]
   return all.filter(
