@@ -26,6 +26,8 @@ const STORMS = 3
 /** In election timeouts. */
 const STORM_TIMEOUTS = 20
 const CALM_TIMEOUTS_MAX = 60
+/** Without pre-votes: who was removed and does not know disturbs elections (dissertation 4.2.3). */
+const DISTURBED_CALM_TIMEOUTS_MAX = 300
 const NO_DATA = new Uint8Array(0)
 
 /** What a run came to; of runs that never did a thing nothing is shown. */
@@ -158,7 +160,9 @@ class Simulation {
     this.#trace(() => '-- calm')
     const before = this.#invariants.map(({ committedIndex }) => committedIndex)
     let stuck: number[] = []
-    for (let timeouts = 0; timeouts < CALM_TIMEOUTS_MAX; timeouts++) {
+    const { preVote } = this.#settings.raft
+    const timeoutsMax = preVote ? CALM_TIMEOUTS_MAX : DISTURBED_CALM_TIMEOUTS_MAX
+    for (let timeouts = 0; timeouts < timeoutsMax; timeouts++) {
       for (const group of before.keys()) this.#probe(group)
       this.#pass(1)
       stuck = [...before.keys()].filter(group => !this.#isSettled(group, before[group]))
