@@ -27,6 +27,8 @@ const STORMS = 3
 /** In election timeouts. */
 const STORM_TIMEOUTS = 20
 const CALM_TIMEOUTS_MAX = 60
+/** Without pre-votes: who was removed and does not know disturbs elections (dissertation 4.2.3). */
+const DISTURBED_CALM_TIMEOUTS_MAX = 300
 const NO_DATA = new Uint8Array(0)
 
 /** What a run came to; of runs that never did a thing nothing is shown. */
@@ -87,7 +89,8 @@ class Simulation {
     this.#trace = trace
     this.#network = new Network(queue, dice.fork(), ({ group, message }) => {
       trace(() => `${message.from} > ${message.to}: group ${group} ${describe(message)}`)
-      this.#nodes.at(message.to - 1)?.receive(group, message)
+      const arrived = settings.carry?.(message) ?? message
+      this.#nodes.at(message.to - 1)?.receive(group, arrived)
     })
     const start = startOf(settings)
     this.#invariants = Array.from(
@@ -114,6 +117,7 @@ class Simulation {
 
   run(): Outcome {
     for (const node of this.#nodes) node.start()
+    this.#expectProgress()
     for (let storm = 0; storm < STORMS; storm++) {
       this.#clients.goOn()
       this.#nemesis.start()
@@ -148,7 +152,9 @@ class Simulation {
     this.#trace(() => '-- calm')
     const before = this.#invariants.map(({ committedIndex }) => committedIndex)
     let stuck: number[] = []
-    for (let timeouts = 0; timeouts < CALM_TIMEOUTS_MAX; timeouts++) {
+    const { preVote } = this.#settings.raft
+    const timeoutsMax = preVote ? CALM_TIMEOUTS_MAX : DISTURBED_CALM_TIMEOUTS_MAX
+    for (let timeouts = 0; timeouts < timeoutsMax; timeouts++) {
       for (const group of before.keys()) this.#probe(group)
       this.#pass(1)
       stuck = [...before.keys()].filter(group => !this.#isSettled(group, before[group]))
