@@ -19,7 +19,7 @@ function membersOf(view: View): Members {
   const options = {
     nodeId: SELF,
     transport: {},
-    node: { leader: () => view.leader, someMember: () => OTHER },
+    node: { leader: () => view.leader, someMember: () => OTHER, isMember: () => false },
     domains: [],
     book: { list: { change: 0, members: [] } },
     replicas: [

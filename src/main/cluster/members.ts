@@ -21,6 +21,8 @@ import {
 import { initialConfiguration } from './placement.ts'
 
 const CALL_TIMEOUT_MS = 10_000
+/** The share of a call's time that a member of the group waits to hear of a leader by itself. */
+const GUESS_AFTER = 0.5
 /** Between two looks for a leader that is not known or not ready. */
 const LOOK_MS = 10
 /** A change of members moves no rows but what is in the log: tables are in the bucket. */
@@ -131,12 +133,16 @@ export class Members {
   async #call<T>(domain: number, isRepeatable: boolean, ways: Ways<T>): Promise<T> {
     const { nodeId, node, callTimeoutMs = CALL_TIMEOUT_MS } = this.#options
     const deadline = performance.now() + callTimeoutMs
+    // Who takes part in the group hears of its next leader; a guess may be one that hangs.
+    const guessFrom = deadline - callTimeoutMs * (1 - GUESS_AFTER)
     let reason = this.#noLeader(domain)
     let hint = 0
     let isRedirected = false
     for (;;) {
       const isHere = this.isLeading(domain)
-      const target = isHere ? nodeId : hint || node.leader(domain) || (this.#found[domain] ?? 0)
+      const isGuessing = !node.isMember(domain) || performance.now() >= guessFrom
+      const found = isGuessing ? (this.#found[domain] ?? 0) : 0
+      const target = isHere ? nodeId : hint || node.leader(domain) || found
       hint = 0
       try {
         if (isHere) return await ways.here()
@@ -161,7 +167,7 @@ export class Members {
       await sleep(LOOK_MS)
       const leader = node.leader(domain)
       if (hint !== 0 || leader === nodeId) continue
-      if (leader === 0 || leader === target) hint = this.#someone(domain, target)
+      if (isGuessing && (leader === 0 || leader === target)) hint = this.#someone(domain, target)
     }
   }
 
