@@ -8,7 +8,8 @@ import type { Peers } from './peers/peers.ts'
 const GIB = 1024 ** 3
 const THOUSANDS = /\B(?=(\d{3})+$)/g
 /** Waymark's settings in the workloads that compare. */
-const OWN_SETTINGS = 'durability os, memtables that hold all rows, block cache 256 MiB'
+const OWN_SETTINGS =
+  'durability os (clusters: fsync), memtables that hold all rows, block cache 256 MiB'
 
 export interface SetUp {
   date: string
