@@ -5,13 +5,16 @@ import type { BenchContext } from './bench-context.ts'
 import { htmlReport } from './html-report.ts'
 import { type Figure, measure } from './measure.ts'
 import { type BenchOptions, parseOptions, USAGE, type WorkloadName } from './options.ts'
-import { loadPeers } from './peers/peers.ts'
+import { ETCD, loadPeers } from './peers/peers.ts'
 import { figureLine, HEADING, setUpBlock, setUpOf } from './report.ts'
+import { runCluster } from './workloads/cluster.ts'
 import { runCommits } from './workloads/commits.ts'
+import { runFailover } from './workloads/failover.ts'
 import { runFlush } from './workloads/flush.ts'
 import { runLoad } from './workloads/load.ts'
 import { runLookupCold } from './workloads/lookup-cold.ts'
 import { runMemtable } from './workloads/memtable.ts'
+import { runNetwork } from './workloads/network.ts'
 import { runRaft } from './workloads/raft.ts'
 import { runReads } from './workloads/reads.ts'
 
@@ -32,6 +35,9 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   commits: { workloads: ['put', 'commit'], run: runCommits },
   memtable: { workloads: ['memtable'], run: runMemtable },
   raft: { workloads: ['raft-commit', 'raft-tick'], run: runRaft },
+  cluster: { workloads: ['cluster-commit', 'cluster-read'], run: runCluster },
+  failover: { workloads: ['failover'], run: runFailover },
+  network: { workloads: ['network'], run: runNetwork },
 }
 
 function say(line: string): void {
@@ -52,6 +58,7 @@ async function runBenches(options: BenchOptions, folder: string): Promise<void> 
     say(HEADING)
     await run({
       ...{ isSmall, rounds, rows, directory, wants, peers: peers.present },
+      hasEtcd: peers.servers.some(({ name }) => name === ETCD),
       measure: async (...cases) => {
         const measured = await measure(bench, rounds, cases)
         figures.push(...measured)

@@ -10,6 +10,8 @@ export interface BenchContext {
   /** Rows of the workloads that compare. */
   rows: number
   peers: readonly Contender[]
+  /** Whether etcd is there to be compared with. */
+  hasEtcd: boolean
   /** A folder of the bench's own; it goes when the process ends. */
   directory: string
   wants: (workload: WorkloadName) => boolean

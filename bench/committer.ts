@@ -20,10 +20,18 @@ export class Committer {
   readonly #metastore: Metastore
   readonly #spareIds: string[][]
 
-  /** Groups of at most `groupSize`; one after the other they are of different domains. */
-  constructor(metastore: Metastore, partitionsPerDomain: number, groupSize: number) {
+  /**
+   * Groups of at most `groupSize`; one after the other they are of different domains.
+   * @param skipped partitions of each domain that are somebody else's
+   */
+  constructor(
+    metastore: Metastore,
+    partitionsPerDomain: number,
+    groupSize: number,
+    skipped: number = 0,
+  ) {
     this.#metastore = metastore
-    const domains = partitionsByDomain(partitionsPerDomain)
+    const domains = partitionsByDomain(partitionsPerDomain, skipped)
     this.#spareIds = domains.map(() => [])
     this.groups = []
     for (let from = 0; from < partitionsPerDomain; from += groupSize) {

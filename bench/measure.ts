@@ -18,6 +18,8 @@ export interface Round {
   latencies?: Latencies
   /** What else was counted, by name. */
   details?: Record<string, number>
+  /** The same, of which the greatest of the rounds counts. */
+  maxima?: Record<string, number>
 }
 
 export interface Case {
@@ -56,7 +58,7 @@ export interface Figure {
   roundMs: number
   p50Us?: number
   p99Us?: number
-  /** Medians. */
+  /** Medians, and the greatest of what is a maximum. */
   details?: Record<string, number>
   /** Answers that were checked in all rounds. */
   checked: number
@@ -139,10 +141,14 @@ function latencyFigures(rounds: readonly Round[]): { p50Us?: number; p99Us?: num
 }
 
 function detailFigures(rounds: readonly Round[]): { details?: Record<string, number> } {
-  const names = Object.keys(rounds[0].details ?? {})
-  if (names.length === 0) return {}
-  const median = (name: string): number => medianOf(rounds.map(r => r.details?.[name] ?? 0))
-  return { details: Object.fromEntries(names.map(name => [name, median(name)])) }
+  const details: Record<string, number> = {}
+  for (const name of Object.keys(rounds[0].details ?? {})) {
+    details[name] = medianOf(rounds.map(round => round.details?.[name] ?? 0))
+  }
+  for (const name of Object.keys(rounds[0].maxima ?? {})) {
+    details[name] = Math.max(...rounds.map(round => round.maxima?.[name] ?? 0))
+  }
+  return Object.keys(details).length === 0 ? {} : { details }
 }
 
 function medianOf(values: readonly number[]): number {

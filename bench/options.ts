@@ -20,6 +20,10 @@ export const WORKLOADS = [
   'commit',
   'raft-commit',
   'raft-tick',
+  'cluster-commit',
+  'cluster-read',
+  'failover',
+  'network',
 ] as const
 export type WorkloadName = (typeof WORKLOADS)[number]
 

@@ -37,7 +37,7 @@ export function setUpOf({ rounds, rows, isSmall }: BenchOptions, peers: Peers): 
     rounds,
     rows,
     isSmall,
-    stores: [own, ...peers.present.map(({ open: _, ...store }) => store)],
+    stores: [own, ...peers.present.map(({ open: _, ...store }) => store), ...peers.servers],
     missing: peers.missing,
   }
 }
@@ -78,7 +78,7 @@ export function figureCells(figure: Figure): string[] {
   const { workload, store, variant, median, min, max, unit, medianMbPerSecond } = figure
   const { ratio, p50Us, p99Us, checked, hash, details = {} } = figure
   return [
-    ...[workload, store, variant, count(median), count(min), count(max), unit],
+    ...[workload, store, variant, rate(median), rate(min), rate(max), unit],
     ratio === undefined ? '-' : ratio.toFixed(2),
     ...[medianMbPerSecond, p50Us, p99Us].map(short),
     ...[count(checked), hash],
@@ -103,6 +103,10 @@ function line(cells: readonly string[]): string {
     })
     .join(' ')
     .trimEnd()
+}
+
+function rate(value: number): string {
+  return value < 10 ? value.toFixed(2) : count(value)
 }
 
 /** 20 000 rather than 20000. */

@@ -17,17 +17,21 @@ export function openStore(folder: string, options: Partial<MetastoreOptions>): P
   })
 }
 
-/** For each domain, `perDomain` topic partitions that belong to it. The same in every run. */
-export function partitionsByDomain(perDomain: number): TopicPartition[][] {
+/**
+ * For each domain, `perDomain` topic partitions that belong to it, after the first `skipped` of
+ * them. The same in every run.
+ */
+export function partitionsByDomain(perDomain: number, skipped = 0): TopicPartition[][] {
   const router = new Router(DOMAINS)
   const domains: TopicPartition[][] = Array.from({ length: DOMAINS }, () => [])
-  for (let i = 0; domains.some(partitions => partitions.length < perDomain); i++) {
+  const wanted = skipped + perDomain
+  for (let i = 0; domains.some(partitions => partitions.length < wanted); i++) {
     const topicId = `be9c4ba0-0000-4000-8000-${Math.floor(i / 10)
       .toString(16)
       .padStart(12, '0')}`
     const topicPartition = { topicId, partition: i % 10 }
     const partitions = domains[router.route(topicPartition, 'topicPartition').domain]
-    if (partitions.length < perDomain) partitions.push(topicPartition)
+    if (partitions.length < wanted) partitions.push(topicPartition)
   }
-  return domains
+  return domains.map(partitions => partitions.slice(skipped))
 }

@@ -8,6 +8,7 @@ export {
   MetastoreError,
 } from './codec/errors.ts'
 // The metastore
+export type { ClusterOptions } from './main/cluster/cluster-options.ts'
 export { Metastore } from './main/metastore.ts'
 
 // What it takes and gives

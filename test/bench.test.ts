@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url'
 import { Answers } from '../bench/answers.ts'
 import { Latencies } from '../bench/latencies.ts'
 import { type Case, type Figure, measure } from '../bench/measure.ts'
-import { PEER_NAMES } from '../bench/peers/peers.ts'
+import { EMBEDDED_PEER_NAMES, ETCD } from '../bench/peers/peers.ts'
 import type { SetUp } from '../bench/report.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 
@@ -29,7 +29,10 @@ const CASES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   flush: { flush: 4, compact: 2, recover: 1 },
   commits: { put: 6, commit: 6 },
   raft: { 'raft-commit': 1, 'raft-tick': 2 },
+  cluster: { 'cluster-commit': 4, 'cluster-read': 4 },
+  failover: { failover: 1 },
   memtable: { 'memtable-insert': 6, 'memtable-gets': 3, 'memtable-seeks': 3 },
+  network: { network: 3 },
 }
 
 interface Results {
@@ -109,17 +112,30 @@ suite('the bench program', () => {
 
   test('each peer is measured beside waymark, or said to be missing', async () => {
     const htmlPath = join(directory, 'report.html')
-    const args = ['--only', 'get,scan10', '--html', htmlPath]
+    const peers = EMBEDDED_PEER_NAMES.join()
+    const args = ['--only', 'get,scan10', '--peers', peers, '--html', htmlPath]
     const { setUp, figures, stdout } = await runForResults(args)
     const present = setUp.stores.map(({ name }) => name)
     const missing = setUp.missing.map(({ name }) => name)
-    assert.deepEqual([...present, ...missing].sort(), ['waymark', ...PEER_NAMES].sort())
+    assert.deepEqual([...present, ...missing].sort(), ['waymark', ...EMBEDDED_PEER_NAMES].sort())
     assert.deepEqual(new Set(figures.map(({ store }) => store)), new Set(present))
     for (const name of missing) assert.match(stdout, new RegExp(`${name} +NOT MEASURED: .`))
     for (const { ratio } of figures) assert.equal(ratio !== undefined, present.length > 1)
     const html = readFileSync(htmlPath, 'utf8')
     for (const { variant } of figures) assert.ok(html.includes(variant), variant)
     assert.doesNotMatch(html, /https?:|NaN|undefined/)
+  })
+
+  test('etcd is measured beside a cluster, or said to be missing', async () => {
+    const args = ['--only', 'cluster-read', '--peers', ETCD]
+    const { setUp, figures, stdout } = await runForResults(args)
+    const isPresent = setUp.stores.some(({ name }) => name === ETCD)
+    if (!isPresent) assert.match(stdout, /etcd +NOT MEASURED: ./)
+    assert.equal(figures.filter(({ store }) => store === ETCD).length, isPresent ? 2 : 0)
+    for (const { checked, ratio } of figures) {
+      assert.ok(checked > 0)
+      assert.equal(ratio !== undefined, isPresent)
+    }
   })
 
   test('an option that is wrong is named', async () => {
@@ -151,6 +167,21 @@ suite('a measurement', () => {
     assert.deepEqual(turns, [...round, ...round, ...round])
     const ratios = figures.map(({ ratio }) => ratio)
     assert.deepEqual(ratios, [2, 1, 0.5])
+  })
+
+  test('of what is counted besides the median is told, or the greatest', async () => {
+    const answers = new Answers()
+    const [{ details }] = await measure('b', 3, [
+      {
+        ...{ workload: 'w', variant: 'v', unit: 'things' },
+        run: round => ({
+          ...{ operations: 1, elapsedMs: 1, answers },
+          details: { usual: [1, 9, 2][round] },
+          maxima: { worst: [1, 9, 2][round] },
+        }),
+      },
+    ])
+    assert.deepEqual(details, { usual: 2, worst: 9 })
   })
 
   const common = { workload: 'w', variant: 'v', unit: 'things' }

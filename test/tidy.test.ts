@@ -227,7 +227,7 @@ test('nothing is left for later', () => {
 
 test('every source file says at its top, or before its first export, what it is for', () => {
   const hasHeader = (text: string): boolean => {
-    if (text.startsWith('/**')) return true
+    if (/^(#!.*\n)?\/\*\*/.test(text)) return true
     const beforeExport = text.slice(0, Math.max(0, text.search(/^export /m))).trimEnd()
     return beforeExport.endsWith('*/') && beforeExport.includes('/**')
   }

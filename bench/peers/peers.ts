@@ -1,7 +1,8 @@
 /**
  * The peers that are installed: bench/package.json is a package of its own, so that those who use
- * or build waymark need none of them.
+ * or build waymark need none of them; servers are programs of the machine.
  */
+import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
@@ -19,10 +20,24 @@ const LOAD: Readonly<Record<string, Load>> = {
   'better-sqlite3': betterSqlite3,
   '@nxtedition/rocksdb': rocksdb,
 }
-export const PEER_NAMES: readonly string[] = Object.keys(LOAD)
+/** Those that are in this process, one caller at a time. */
+export const EMBEDDED_PEER_NAMES: readonly string[] = Object.keys(LOAD)
+/** Those that are replicated over several processes. */
+export const ETCD = 'etcd'
+export const PEER_NAMES: readonly string[] = [...EMBEDDED_PEER_NAMES, ETCD]
+
+const ETCD_SETTINGS = '3 members on loopback, defaults; gRPC, one connection a member'
+
+export interface ServerPeer {
+  name: string
+  version: string
+  /** Not the defaults. */
+  settings: string
+}
 
 export interface Peers {
   present: Contender[]
+  servers: ServerPeer[]
   /** Those that cannot be loaded, and why. */
   missing: { name: string; reason: string }[]
 }
@@ -31,9 +46,13 @@ export interface Peers {
 export function loadPeers(names: readonly string[]): Peers {
   const folder = benchFolder()
   const require = createRequire(join(folder, 'package.json'))
-  const peers: Peers = { present: [], missing: [] }
+  const peers: Peers = { present: [], servers: [], missing: [] }
   for (const name of names) {
     try {
+      if (name === ETCD) {
+        peers.servers.push(etcd())
+        continue
+      }
       const contender = LOAD[name](require)
       peers.present.push({ name, version: versionOf(folder, name), ...contender })
     } catch (error) {
@@ -42,6 +61,14 @@ export function loadPeers(names: readonly string[]): Peers {
     }
   }
   return peers
+}
+
+function etcd(): ServerPeer {
+  const version = /etcd Version: (\S+)/.exec(
+    execFileSync('etcd', ['--version'], { encoding: 'utf8' }),
+  )
+  if (version === null) throw new Error('etcd --version does not tell a version')
+  return { name: ETCD, version: version[1], settings: ETCD_SETTINGS }
 }
 
 /** Where bench/package.json is; this may be its compiled copy below .build. */

@@ -41,6 +41,7 @@ const ANSWERS_WAITING_MAX = 65_536
 const RETRY_AFTER_MS = 20
 /** What a caller may try again after, when compactions are behind. */
 const COMPACTION_RETRY_AFTER_MS = 250
+const DISK_FULL_RETRY_AFTER_MS = 1000
 
 interface Proposal {
   index: number
@@ -100,8 +101,8 @@ export class DomainHandle {
   /** The same, for entries that this node has proposed and waits for as their leader. */
   readonly #commits = new Progress()
   /**
-   * Resolves when it is certain that this node still leads; undefined: nobody else can. Rejects when
-   * that does not become known.
+   * Resolves when it is certain that this node still leads; undefined: nobody else can. Rejects
+   * when that does not become known.
    */
   confirm: () => Promise<unknown> | undefined = () => undefined
   /** Told when the worker has rows that will never be committed. */
@@ -298,6 +299,9 @@ export class DomainHandle {
         `metastore partition ${this.number} has no leader here`,
       )
     }
+    if (this.log?.isFull === true) {
+      throw this.#overloaded('the disk of the log is full', DISK_FULL_RETRY_AFTER_MS)
+    }
     const { unacknowledgedBytes } = this.#acknowledgements
     if (unacknowledgedBytes >= UNACKNOWLEDGED_BYTES_MAX) {
       throw this.#overloaded(`${unacknowledgedBytes} bytes wait for their commit`, RETRY_AFTER_MS)
@@ -353,8 +357,8 @@ export class DomainHandle {
   }
 
   /**
-   * A write that changed nothing has no commit that would tell a deposed leader apart: somebody else
-   * may have committed by now what would have changed the answer.
+   * A write that changed nothing has no commit that would tell a deposed leader apart: somebody
+   * else may have committed by now what would have changed the answer.
    */
   async #answerConfirmed(
     sequence: number,

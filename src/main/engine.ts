@@ -360,6 +360,7 @@ export class Engine {
       partitions: this.domains.map(domain =>
         partitionStatus(domain, this.#replication?.node, this.#links.indexOf(domain.link)),
       ),
+      ...this.#replication?.networkStatus(),
       storage: storageStatus(this.domains, this.#tables, this.#blocks, this.#storage),
     }
   }

@@ -15,6 +15,9 @@ import { serveObjectStore } from './object-stores/serve-object-store.ts'
 
 const TASK_DEADLINE_MS = 30_000
 
+/** Whoever carries out tasks of the pool: what is asked of IoPool while it is open. */
+export type IoRunner = Pick<IoPool, 'run'>
+
 export class IoPool {
   readonly #threads: { min: number; max: number }
   #pool: Piscina | undefined

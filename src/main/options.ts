@@ -128,7 +128,7 @@ export function checkOptions(options: MetastoreOptions): CheckedOptions {
   }
   for (const [name, value] of Object.entries(options)) {
     if (value !== undefined && !KNOWN.has(name))
-      throw invalidRequest(`option ${name} is not known to this version`)
+      throw invalidRequest(`option ${name} is not known to this version; it is ${show(value)}`)
   }
   if (typeof options.dataDir !== 'string' || options.dataDir === '') {
     throw invalidRequest(`dataDir must be a path, not ${show(options.dataDir)}`)

@@ -1,8 +1,8 @@
 /**
- * Main's end of one partition worker: its rings, its thread and the calls under way. Requests of a
- * turn are published together, by one store and one ring of the worker's doorbell.
+ * Main's end of one partition worker: its rings and the calls under way. Requests of a turn are
+ * published together, by one store and one ring of the worker's doorbell.
  */
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { ByteWriter } from '../codec/bytes.ts'
 import { MetastoreError } from '../codec/errors.ts'
 import type { Control } from '../shared/control.ts'
@@ -18,6 +18,7 @@ import {
 import { createRing, type RecordHandler, RingConsumer, RingProducer } from '../shared/ring.ts'
 import type { PartitionWorkerData } from '../shared/worker-data.ts'
 import { type Call, Calls } from './calls.ts'
+import { type StartWorker, startWorkerThread, type WorkerThread } from './worker-thread.ts'
 
 const RING_BYTES = 4 * 1024 * 1024
 /** Bytes of requests that may be under way on one worker; past that, OVERLOADED. */
@@ -31,23 +32,22 @@ export type WorkerSettings = Pick<
 
 export class WorkerLink {
   readonly calls: Calls = new Calls()
-  readonly #thread: Worker
+  readonly #thread: WorkerThread
   readonly #port: MessagePort
   readonly #requests: RingProducer
   readonly #responses: RingConsumer
   readonly #doorbell: Doorbell
-  readonly #exited: Promise<void>
   /** Encodes one request at a time; borrowed by begin() until send(). */
   readonly #out = new ByteWriter(65_536)
   /** Records that found the ring full, in order. */
   #waiting: Uint8Array[] = []
   #isPublishPending = false
   #requestBytes = 0
-  #isStopping = false
 
   /**
    * @param memtables each domain's first ones
    * @param onFailure the thread ended without being told to
+   * @param start who carries out what the rings say; default a thread
    */
   constructor(
     worker: number,
@@ -56,6 +56,7 @@ export class WorkerLink {
     settings: WorkerSettings,
     memtables: readonly MemtableMessage[],
     onFailure: (error: MetastoreError) => void,
+    start: StartWorker = startWorkerThread,
   ) {
     const requests = createRing(RING_BYTES)
     const responses = createRing(RING_BYTES)
@@ -75,26 +76,7 @@ export class WorkerLink {
       control: control.memory,
       port: port2,
     }
-    this.#thread = new Worker(new URL('../workers/partition-worker.js', import.meta.url), {
-      name: `waymark-partition-${worker}`,
-      workerData,
-      transferList: [port2],
-    })
-    this.#thread.on('error', error => {
-      onFailure(
-        new MetastoreError('UNAVAILABLE', `partition worker ${worker} failed: ${error.message}`, {
-          cause: error,
-        }),
-      )
-    })
-    this.#exited = new Promise(resolve => {
-      this.#thread.once('exit', () => {
-        if (!this.#isStopping) {
-          onFailure(new MetastoreError('UNAVAILABLE', `partition worker ${worker} has ended`))
-        }
-        resolve()
-      })
-    })
+    this.#thread = start(workerData, onFailure)
   }
 
   /** @throws OVERLOADED when too much is under way; nothing was sent then */
@@ -165,13 +147,11 @@ export class WorkerLink {
 
   /** Ends the thread after what was sent; kills it when it does not end. */
   async stop(graceMs: number): Promise<void> {
-    this.#isStopping = true
+    this.#thread.expectEnd()
     this.begin(REQUEST.stop, 0, undefined)
     this.send(undefined)
     this.#publish()
-    const timer = setTimeout(() => void this.#thread.terminate(), graceMs)
-    await this.#exited
-    clearTimeout(timer)
+    await this.#thread.ended(graceMs)
     this.#port.close()
   }
 

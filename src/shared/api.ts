@@ -136,6 +136,22 @@ export interface MetastoreStatus {
   recoveryPointMs: number
   partitions: PartitionStatus[]
   storage: StorageStatus
+  /** Of a cluster of several: what went between this node and others since it was opened. */
+  network?: NetworkStatus
+}
+
+/** Counts since this node was opened. */
+export interface NetworkStatus {
+  readonly framesSent: number
+  readonly bytesSent: number
+  readonly framesReceived: number
+  readonly bytesReceived: number
+  /** Raft messages that were not sent: no connection, or a backlog. */
+  readonly messagesDropped: number
+  readonly connectionsMade: number
+  readonly connectionsTaken: number
+  /** Connections that were refused or broke, by reason (docs/transport.md). */
+  readonly incidents: Readonly<Record<string, number>>
 }
 
 /** What collectGarbage() has deleted, or with dryRun would have. */
@@ -175,7 +191,8 @@ export interface StorageStatus {
 export interface PartitionStatus {
   /** The metastore partition (domain). */
   partition: number
-  role: 'leader' | 'follower' | 'learner'
+  /** none: this node has no replica of it, and is not told who leads it. */
+  role: 'leader' | 'follower' | 'learner' | 'none'
   leader: number | null
   term: number
   worker: number

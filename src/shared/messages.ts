@@ -20,8 +20,8 @@
  *   fetched   varint fetch | u8 1, or u8 0 and an answer with an error: what a fetch came to; the
  *             bytes themselves were posted
  *   sync      nothing: everything before was carried out
- *   reset     varint life: begin anew without rows, tables or memory of requests, with the memtables
- *             that were posted for that life
+ *   reset     varint life: begin anew without rows, tables or memory of requests, with the
+ *             memtables that were posted for that life
  *   forget    u8 memory | text table: let go of a table's memory, or of its file
  *   stop      leave the loop
  *

@@ -1,32 +1,14 @@
 /** A cluster of several nodes in one process, over loopback, with one bucket in memory. */
+import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { Metastore, type MetastoreOptions } from '../../src/index.ts'
 import type { ClusterOptions } from '../../src/main/cluster/cluster-options.ts'
+import { freePorts } from '../free-ports.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
 import { TestNetwork } from './test-network.ts'
 
-/** Ports that are free now. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer())
-  const ports = await Promise.all(
-    servers.map(
-      server =>
-        new Promise<number>(resolve => {
-          server.listen(0, '127.0.0.1', () => {
-            const address = server.address()
-            resolve(typeof address === 'object' && address !== null ? address.port : 0)
-          })
-        }),
-    ),
-  )
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
-  return ports
-}
-
 let clusters = 0
-const CLUSTER_ID = '0b5f7a5e-3a8f-4c1e-9f43-6a1c7b9d2e10'
 
 interface ClusterSettings {
   /** Wires between the nodes that can be cut. */
@@ -38,6 +20,8 @@ export class TestCluster implements AsyncDisposable {
   readonly directory: string
   readonly ports: number[]
   readonly nodes: Map<number, Metastore> = new Map()
+  /** Its own: ports may be another cluster's in a moment. */
+  readonly #clusterId = randomUUID()
   readonly bucket: string = `memory:test-cluster-${process.pid}-${++clusters}`
   readonly #options: Partial<MetastoreOptions>
   readonly #settings: ClusterSettings
@@ -83,7 +67,7 @@ export class TestCluster implements AsyncDisposable {
     const node = await Metastore.open({
       dataDir: this.directoryOf(nodeId),
       objectStore: this.bucket,
-      clusterId: CLUSTER_ID,
+      clusterId: this.#clusterId,
       partitions: 2,
       workers: 1,
       ...this.#options,

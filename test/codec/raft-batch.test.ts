@@ -6,12 +6,13 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
-import { toHex } from '../../src/codec/bytes.ts'
+import { ByteWriter, toHex } from '../../src/codec/bytes.ts'
 import { MetastoreError } from '../../src/codec/errors.ts'
 import { FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FRAME_RAFT } from '../../src/codec/frame-format.ts'
 import { decodeRaftBatch } from '../../src/codec/raft-batch-reader.ts'
 import { RaftBatchWriter } from '../../src/codec/raft-batch-writer.ts'
 import {
+  BATCH_ENTRIES_MAX,
   BATCH_MESSAGES_MAX,
   type GroupMessage,
   WIRE_MESSAGE_TYPES,
@@ -176,6 +177,20 @@ test('many messages in few bytes are refused before they fill the memory', () =>
   assert.throws(() => decodeRaftBatch(tiny, FROM, TO), {
     code: 'CORRUPTION',
     message: /too many messages/,
+  })
+})
+
+test('many entries in few bytes are refused before they fill the memory', () => {
+  // A propose of the next group in the same term; an entry of it is two zeros.
+  const count = new ByteWriter()
+    .u8(0x3e)
+    .varint(BATCH_ENTRIES_MAX + 1)
+    .take()
+  const content = new Uint8Array(count.length + 2 * (BATCH_ENTRIES_MAX + 1))
+  content.set(count)
+  assert.throws(() => decodeRaftBatch(content, FROM, TO), {
+    code: 'CORRUPTION',
+    message: /entries: 1048577 of them, where 1048576 are possible/,
   })
 })
 

@@ -40,13 +40,15 @@ test('appends carry at most the bytes of a message, and no more are in flight th
   cluster.cut.add(3)
   for (let i = 0; i < 20; i++) cluster.group(1).propose([proposal(60)])
   const sent = cluster.turn(1).filter(({ type, to }) => type === 'append' && to === 2)
-  assert.ok(sent.every(({ entries }) => entries.length <= 2))
   // The window closes with the message that fills it.
   const bytes = sent.flatMap(({ entries }) => entries).length * 60
   assert.ok(bytes >= 250 && bytes < 250 + 120, `${bytes} bytes in flight`)
   cluster.deliver(sent)
   cluster.settle()
   assert.equal(cluster.group(2).status().applied, cluster.group(1).status().applied)
+  // Entries of 100 bytes: what waited for the window is sent two at a time.
+  const counts = cluster.sent.map(({ entries }) => entries.length)
+  assert.equal(Math.max(...counts), 2)
 })
 
 test('a member that restarts has its term, vote, log and configuration', () => {

@@ -33,6 +33,33 @@ test('a read waits for a quorum to answer heartbeats that were sent after it', (
   assert.deepEqual(cluster.reads[0], [{ context: 7, index: cluster.group(1).status().commit }])
 })
 
+test('a read waits for what was committed when it came, and for nothing newer', () => {
+  const cluster = led(3)
+  const { commit } = cluster.group(1).status()
+  cluster.group(1).readIndex(1, 0)
+  cluster.group(1).propose([{ kind: 1, payload: new Uint8Array(1) }])
+  cluster.settle()
+  assert.deepEqual(cluster.reads[0], [{ context: 1, index: commit }])
+  assert.equal(cluster.group(1).status().commit, commit + 1)
+})
+
+test('answers that a leader had in an earlier term let no read go', () => {
+  const cluster = led(3)
+  for (let i = 0; i < 10; i++) {
+    cluster.tick(1, 1)
+    cluster.settle()
+  }
+  cluster.group(1).transferLeadership(2)
+  cluster.settle()
+  cluster.group(2).transferLeadership(1)
+  cluster.settle()
+  assert.equal(cluster.group(1).status().role, 'leader')
+  cluster.cut.add(1)
+  cluster.group(1).readIndex(1, 0)
+  cluster.settle()
+  assert.deepEqual(cluster.reads[0], [])
+})
+
 test('the reads of a turn share one round', () => {
   const cluster = led(3)
   cluster.sent.length = 0
@@ -101,6 +128,21 @@ test('a lease lasts from the sending of a round that a quorum answered, and no l
   cluster.group(1).readIndex(2, 1040)
   cluster.settle()
   assert.equal(cluster.reads[0].length, 1)
+})
+
+test('an answer that is late does not make a lease longer', () => {
+  const cluster = led(3, 40)
+  cluster.tick(1, 1, 1000)
+  cluster.deliver(cluster.turn(1))
+  const late = [2, 3].flatMap(id => cluster.turn(id))
+  cluster.tick(1, 1, 1030)
+  cluster.turn(1)
+  cluster.deliver(late)
+  cluster.group(1).readIndex(1, 1039)
+  cluster.group(1).readIndex(2, 1040)
+  cluster.turn(1)
+  const contexts = cluster.reads[0].map(({ context }) => context)
+  assert.deepEqual(contexts, [1])
 })
 
 test('a round without a quorum of answers is no lease', () => {

@@ -27,12 +27,18 @@ export class EventQueue {
 
   /** Everything that happens until then. */
   runUntil(endMs: number): void {
-    while (this.#heap.length > 0 && this.#heap[0].atMs <= endMs) {
-      const next = this.#takeFirst()
-      this.nowMs = next.atMs
-      next.run()
+    for (let run = this.takeNext(endMs); run !== undefined; run = this.takeNext(endMs)) run()
+  }
+
+  /** Goes to the next event until then, which is to be run; undefined when there is none. */
+  takeNext(endMs: number): (() => void) | undefined {
+    if (this.#heap.length === 0 || this.#heap[0].atMs > endMs) {
+      this.nowMs = endMs
+      return undefined
     }
-    this.nowMs = endMs
+    const next = this.#takeFirst()
+    this.nowMs = next.atMs
+    return next.run
   }
 
   #takeFirst(): Event {

@@ -7,8 +7,10 @@
  *  3. Leader completeness (5.4): a new leader has every entry that was committed before.
  *  4. What is committed is durable on a quorum of each half of the configuration, and never changes.
  *  5. State machine safety (5.4.3): at equal index all machines have done the same.
- *  6. What is applied is durable here; what a member acknowledges is durable there.
+ *  6. What is applied is durable here; what a member acknowledges is durable there, and what its
+ *     leader has; and nothing is written twice.
  *  7. A member's term and commit index never fall while it runs.
+ *  8. A read is let go at an index no older than what anybody had committed when it was asked.
  */
 import assert from 'node:assert/strict'
 import { CONFIG_KIND, type Entry, type Snapshot } from '../../src/main/raft/entry.ts'
@@ -113,6 +115,7 @@ export class Invariants {
       if (isReplaced) {
         assert.equal(term, this.#committed[index], `${node} replaces the committed entry ${index}`)
       }
+      assert.notEqual(terms[index], term, `${node} writes entry ${index} of term ${term} again`)
       this.#match(node, entry, terms[index - 1])
       terms.length = index
       terms[index] = term
@@ -132,6 +135,11 @@ export class Invariants {
       assert.ok(isDurable, `${node} gives a vote of term ${term} that is not on its disk`)
     } else if (type === 'appendResponse') {
       const log = this.#durableOf(node)
+      const leader = this.#members.get(to)
+      if (leader?.isLeader && leader.term === term && log.term(index) !== undefined) {
+        const message = `${node} acknowledges ${index}, but has another entry there than ${to}`
+        assert.equal(log.term(index), leader.terms[index] ?? log.term(index), message)
+      }
       // As if it had been sent before what is of a later term took the entry's place.
       const isOvertaken = (log.hardState?.term ?? 0) > term
       const message = `${node} acknowledges ${index}, but its disk ends at ${log.lastIndex()}`
@@ -156,6 +164,12 @@ export class Invariants {
   machineAt(node: number, { index, digest }: Machine): void {
     this.#digests[index] ??= digest
     assert.equal(digest, this.#digests[index], `the machine of ${node} differs at ${index}`)
+  }
+
+  /** @param committedBefore what was committed when it was asked */
+  readReleased(node: number, index: number, committedBefore: number): void {
+    const message = `${node} reads at ${index}, but ${committedBefore} was committed before`
+    assert.ok(index >= committedBefore, message)
   }
 
   #memberOf(node: number): Member {

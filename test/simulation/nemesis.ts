@@ -3,10 +3,11 @@
  * itself after a while; several go on at the same time.
  */
 import type { ConfigChange, MemberChange } from '../../src/codec/config-change.ts'
+import type { Message } from '../../src/main/raft/message.ts'
 import type { Dice } from './dice.ts'
 import type { EventQueue } from './event-queue.ts'
-import { FAIR_WEATHER, type Network } from './network.ts'
-import type { SimNode } from './node.ts'
+import { FAIR_WEATHER, type Link, type Network } from './network.ts'
+import { APPLY_DELAY_MS, type SimNode } from './node.ts'
 import type { ClusterSettings } from './settings.ts'
 import type { Trace } from './trace.ts'
 
@@ -15,13 +16,8 @@ export interface NemesisOptions {
   readonly queue: EventQueue
   readonly dice: Dice
   readonly nodes: readonly SimNode[]
-  readonly network: Network
+  readonly network: Network<Link & { group: number; message: Message }>
   readonly trace: Trace
-}
-
-interface Link {
-  readonly from: number
-  readonly to: number
 }
 
 const OPERATIONS = ['voter', 'voter', 'learner', 'remove'] as const
@@ -45,6 +41,8 @@ export class Nemesis {
       [3, () => this.#restart()],
       [2, () => this.#failDisk()],
       [3, () => this.#slowDisk()],
+      [2, () => this.#overtakeDisk()],
+      [3, () => this.#slowMachine()],
       [4, () => this.#pause()],
       [4, () => this.#isolate()],
       [4, () => this.#split()],
@@ -53,8 +51,9 @@ export class Nemesis {
       [3, () => this.#badWeather()],
       [4, () => this.#transfer()],
       [2, () => this.#transferAndCut()],
-      [2, () => this.#forgetPromises()],
+      [2, () => this.#tempt()],
       [6, () => this.#change()],
+      [2, () => this.#leaveBehind()],
       [1, () => this.#campaign()],
       [1, () => this.#forgetLeader()],
       [1, () => this.#report()],
@@ -75,6 +74,7 @@ export class Nemesis {
     network.mendAll()
     for (const node of nodes) {
       node.disk.latencyMs = 2
+      node.applyDelayMs = APPLY_DELAY_MS
       node.disk.failsNextSync = false
       node.stopAfter(Number.POSITIVE_INFINITY)
       node.goOn()
@@ -157,6 +157,35 @@ export class Nemesis {
     disk.latencyMs = dice.pick([10, 100, 500])
     this.#later(this.#while(), () => {
       disk.latencyMs = 2
+    })
+  }
+
+  /** What the leader's disk has not yet written is replaced by another leader, but for its begin. */
+  #overtakeDisk(): void {
+    const { dice } = this.#options
+    const leader = this.#leaders().at(0)?.node
+    if (leader === undefined) return
+    const { disk, id } = leader
+    disk.latencyMs = 4 * this.#electionMs
+    this.#later(dice.between(0, this.#electionMs / 4), () => {
+      const forMs = this.#electionMs * dice.between(1, 3)
+      this.#cut(
+        this.#links((from, to) => from === id || to === id),
+        forMs,
+      )
+      this.#later(forMs + this.#electionMs, () => {
+        disk.latencyMs = 2
+      })
+    })
+  }
+
+  /** What is committed is applied much later. */
+  #slowMachine(): void {
+    const { dice, nodes } = this.#options
+    const node = dice.pick(nodes)
+    node.applyDelayMs = this.#while()
+    this.#later(2 * this.#while(), () => {
+      node.applyDelayMs = APPLY_DELAY_MS
     })
   }
 
@@ -274,45 +303,64 @@ export class Nemesis {
     }
   }
 
-  /** The old leader does not hear how it ends: whatever it still answers must be right. */
   #transferAndCut(): void {
     const { dice } = this.#options
-    this.#transfer()
-    for (const { node } of this.#leaders()) {
-      this.#later(dice.between(0, 12), () =>
-        this.#cut(
-          this.#links((_, to) => to === node.id),
-          this.#while(),
-        ),
-      )
+    for (const { node, group } of this.#leaders()) {
+      this.#say(`group ${group} of ${node.id} is to be led by another, and it hears no more`)
+      node.ask(group, ({ core }) => {
+        core.transferLeadership(dice.pick(core.status().configuration.voters))
+      })
+      this.#later(dice.between(0, 12), () => this.#deafen(node, group, false))
     }
   }
 
   /**
-   * A follower that hears the leader no more wants to lead; the others, who have heard it just now,
-   * forget it in a restart.
+   * Some followers hear the leader no more, then it is alone. Those that it could reach to the
+   * end have promised to wait, though they restart or an operator wants one of them to campaign.
    */
-  #forgetPromises(): void {
+  #tempt(): void {
     const { dice, nodes } = this.#options
-    const leader = this.#leaders().at(0)?.node
-    const others = nodes.filter(node => node !== leader && node.isUp)
-    if (leader === undefined || others.length === 0) return
-    const rival = dice.pick(others)
+    const leaders = this.#leaders()
+    if (leaders.length === 0) return
+    const { node: leader, group } = dice.pick(leaders)
+    const { voters } = leader.replica(group).core.status().configuration
+    const others = nodes.filter(node => node !== leader && voters.includes(node.id))
+    const first = dice.below(others.length + 1)
+    const isLost = (id: number): boolean =>
+      others.some((node, i) => node.id === id && (i + first) % others.length < others.length >> 1)
+    const longMs = this.#electionMs * dice.between(1.5, 3)
     const isBetween = (from: number, to: number): boolean =>
-      (from === leader.id && to === rival.id) || (from === rival.id && to === leader.id)
-    const longMs = this.#electionMs * dice.between(2, 4)
+      (from === leader.id && isLost(to)) || (to === leader.id && isLost(from))
     this.#cut(this.#links(isBetween), longMs + this.#electionMs)
     this.#later(longMs, () => {
-      this.#cut(
-        this.#links((from, to) => from === leader.id || to === leader.id),
-        this.#electionMs,
-      )
+      this.#deafen(leader, group, true)
+      const restarts = dice.chance(70)
       for (const node of others) {
-        if (node === rival) continue
+        if (!restarts || isLost(node.id)) continue
         node.stop('a restart')
         node.start()
       }
+      if (others.length > 0) dice.pick(others).ask(group, ({ core }) => core.campaign())
     })
+  }
+
+  /** The leader hears nobody for a while, but is asked: whatever it still answers must be right. */
+  #deafen(leader: SimNode, group: number, isMute: boolean): void {
+    const forMs = this.#while()
+    const { id } = leader
+    this.#cut(
+      this.#links((from, to) => to === id || (isMute && from === id)),
+      forMs,
+    )
+    this.#askReads(leader, group, this.#options.queue.nowMs + Math.min(forMs, this.#electionMs))
+  }
+
+  #askReads(leader: SimNode, group: number, untilMs: number): void {
+    const { dice, queue } = this.#options
+    if (queue.nowMs > untilMs || !leader.isUp) return
+    if (leader.replica(group).core.role !== 'leader') return
+    leader.read(group, 'any', () => {})
+    this.#later(dice.between(1, 8), () => this.#askReads(leader, group, untilMs))
   }
 
   #change(): void {
@@ -327,6 +375,34 @@ export class Nemesis {
     const change: ConfigChange = { transition: dice.pick(TRANSITIONS), changes }
     this.#say(`change of group ${group} by ${node.id}: ${JSON.stringify(change)}`)
     node.ask(group, ({ core }) => core.proposeChange(change))
+  }
+
+  /**
+   * Some voters are removed, and apply so late that they go by the old configuration, in which they
+   * may be a majority; then they are among themselves.
+   */
+  #leaveBehind(): void {
+    const { dice, nodes } = this.#options
+    const leaders = this.#leaders()
+    if (leaders.length === 0) return
+    const { node: leader, group } = dice.pick(leaders)
+    const { voters } = leader.replica(group).core.status().configuration
+    const left = dice.some(nodes.filter(node => node !== leader && voters.includes(node.id)))
+    const ids = left.map(({ id }) => id)
+    this.#say(`group ${group} leaves ${ids} behind`)
+    for (const node of left) node.applyDelayMs = 4 * this.#electionMs
+    const changes = ids.map((member): MemberChange => ({ operation: 'remove', member }))
+    leader.ask(group, ({ core }) => core.proposeChange({ transition: 'auto', changes }))
+    this.#later(dice.between(10, 100), () => {
+      const forMs = this.#electionMs * dice.between(2, 4)
+      this.#cut(
+        this.#links((from, to) => ids.includes(from) !== ids.includes(to)),
+        forMs,
+      )
+      this.#later(forMs, () => {
+        for (const node of left) node.applyDelayMs = APPLY_DELAY_MS
+      })
+    })
   }
 
   #campaign(): void {

@@ -1,8 +1,7 @@
 /**
- * The network between nodes: loses, doubles, delays and so reorders messages; any set of directed
+ * The network between nodes: loses, doubles, delays and so reorders packets; any set of directed
  * links can be cut, and what is sent over them is lost or comes when they are whole again.
  */
-import type { Message } from '../../src/main/raft/message.ts'
 import type { Dice } from './dice.ts'
 import type { EventQueue } from './event-queue.ts'
 
@@ -23,43 +22,42 @@ export const FAIR_WEATHER: Readonly<Weather> = {
   latePercent: 0,
 }
 
-export type Deliver = (group: number, message: Message) => void
-
-interface Link {
+/** What is known of a packet here, and of a cut. */
+export interface Link {
   readonly from: number
   readonly to: number
 }
 
-export class Network {
+export class Network<Packet extends Link> {
   readonly #queue: EventQueue
   readonly #dice: Dice
-  readonly #deliver: Deliver
+  readonly #deliver: (packet: Packet) => void
   readonly #cut = new Map<string, 'lose' | 'hold'>()
-  #held: { group: number; message: Message }[] = []
+  #held: Packet[] = []
   weather: Weather = { ...FAIR_WEATHER }
   sent = 0
 
-  constructor(queue: EventQueue, dice: Dice, deliver: Deliver) {
+  constructor(queue: EventQueue, dice: Dice, deliver: (packet: Packet) => void) {
     this.#queue = queue
     this.#dice = dice
     this.#deliver = deliver
   }
 
-  send(group: number, message: Message): void {
+  send(packet: Packet): void {
     this.sent++
     const dice = this.#dice
-    const cut = this.#cut.get(nameOf(message))
-    if (cut === 'hold') this.#held.push({ group, message })
+    const cut = this.#cut.get(nameOf(packet))
+    if (cut === 'hold') this.#held.push(packet)
     if (cut !== undefined || dice.chance(this.weather.lossPercent)) return
-    this.#carry(group, message)
-    if (dice.chance(this.weather.doubledPercent)) this.#carry(group, message)
+    this.#carry(packet)
+    if (dice.chance(this.weather.doubledPercent)) this.#carry(packet)
   }
 
-  #carry(group: number, message: Message): void {
+  #carry(packet: Packet): void {
     const { latencyMs, lateMs, latePercent } = this.weather
     const isLate = this.#dice.chance(latePercent)
     const delayMs = this.#dice.between(0.1, isLate ? lateMs : latencyMs)
-    this.#queue.after(delayMs, () => this.#deliver(group, message))
+    this.#queue.after(delayMs, () => this.#deliver(packet))
   }
 
   cut(links: readonly Link[], how: 'lose' | 'hold'): void {
@@ -79,9 +77,9 @@ export class Network {
   #release(): void {
     const held = this.#held
     this.#held = []
-    for (const { group, message } of held) {
-      if (this.#cut.has(nameOf(message))) this.#held.push({ group, message })
-      else this.#carry(group, message)
+    for (const packet of held) {
+      if (this.#cut.has(nameOf(packet))) this.#held.push(packet)
+      else this.#carry(packet)
     }
   }
 }

@@ -16,7 +16,8 @@ import type { Trace } from './trace.ts'
 const POWER_LOSS: unique symbol = Symbol('power loss')
 /** A turn follows what woke the node within this time; much may come together in it. */
 const TURN_DELAY_MS = 0.5
-const APPLY_DELAY_MS = 3
+/** Applying a few entries takes up to this long. */
+export const APPLY_DELAY_MS = 3
 /** An answer to a read of an earlier life must not be taken for one of this. */
 const CONTEXTS_A_LIFE = 1_000_000
 
@@ -48,14 +49,17 @@ export class SimNode {
   #nextTickMs = 0
   #isTurnPlanned = false
   #isApplyPlanned = false
+  applyDelayMs: number = APPLY_DELAY_MS
 
   constructor(options: NodeOptions) {
     this.#options = options
     this.id = options.id
     this.disk = options.disk
     this.disk.onFailed = () => this.#run(() => this.stop('its disk failed'))
-    const { driftMax } = options.settings
-    this.#clockRate = options.dice.pick([1, 1 + driftMax, options.dice.between(1, 1 + driftMax)])
+    const { dice, settings } = options
+    const { driftMax, isInLockstep } = settings
+    const rate = dice.pick([1, 1 + driftMax, dice.between(1, 1 + driftMax)])
+    this.#clockRate = isInLockstep ? 1 : rate
   }
 
   get isUp(): boolean {
@@ -86,7 +90,8 @@ export class SimNode {
       return new Replica({ ...shared, node: this.id, number, log })
     })
     trace(() => `node ${this.id} starts: ${this.#replicas.map(stateOf).join(', ')}`)
-    this.#nextTickMs = this.#clockMs + dice.between(0, settings.tickMs)
+    const { tickMs, isInLockstep } = settings
+    this.#nextTickMs = this.#clockMs + (isInLockstep ? tickMs : dice.between(0, tickMs))
     this.#planTick()
     this.#wake()
   }
@@ -200,7 +205,7 @@ export class SimNode {
   #planTick(): void {
     const { dice, settings } = this.#options
     const dueMs = Math.max(0, this.#nextTickMs - this.#clockMs) / this.#clockRate
-    const lateMs = dice.chance(20) ? dice.between(0, settings.tickMs) : 0
+    const lateMs = !settings.isInLockstep && dice.chance(20) ? dice.between(0, settings.tickMs) : 0
     this.#later(dueMs + lateMs, () => {
       this.#nextTickMs = this.#clockMs + settings.tickMs
       for (const { core } of this.#replicas) {
@@ -274,7 +279,7 @@ export class SimNode {
   #planApply(): void {
     if (this.#isApplyPlanned) return
     this.#isApplyPlanned = true
-    this.#later(this.#options.dice.between(0, APPLY_DELAY_MS), () => {
+    this.#later(this.#options.dice.between(0, this.applyDelayMs), () => {
       this.#isApplyPlanned = false
       for (const replica of this.#replicas) this.#applySome(replica)
       this.#wake()

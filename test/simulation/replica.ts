@@ -10,10 +10,15 @@ import type { ClusterSettings } from './settings.ts'
 
 export type ReadAnswer = (value: string) => void
 
-interface WaitingRead {
+interface AskedRead {
   readonly key: string
-  readonly index: number
   readonly answer: ReadAnswer
+  /** What was committed, anywhere, when it was asked. */
+  readonly committedBefore: number
+}
+
+interface WaitingRead extends AskedRead {
+  readonly index: number
 }
 
 export interface ReplicaOptions {
@@ -37,9 +42,10 @@ export class Replica {
   readonly #invariants: Invariants
   readonly #applying: { work: ApplyWork; done: number }[] = []
   readonly #writes = new Map<number, () => void>()
-  readonly #asked = new Map<number, { key: string; answer: ReadAnswer }>()
+  readonly #asked = new Map<number, AskedRead>()
   #waiting: WaitingRead[] = []
   #context: number
+  #handedOutIndex: number
   /** A snapshot is being installed that has what was handed out to be applied. */
   #isOvertaken = false
   /** Index of the newest checkpoint that was ordered. */
@@ -56,6 +62,7 @@ export class Replica {
     this.machine.restore(log.newest)
     const { index: applied } = log.newest
     this.checkpointIndex = applied
+    this.#handedOutIndex = applied
     const random = (below: number): number => dice.below(below)
     this.core = new RaftGroup({ ...settings.raft, id: node, random, applied }, log)
     invariants.started(node, this.core)
@@ -71,7 +78,9 @@ export class Replica {
 
   read(key: string, nowMs: number, answer: ReadAnswer): void {
     const context = ++this.#context
-    if (this.core.readIndex(context, nowMs)) this.#asked.set(context, { key, answer })
+    const { committedIndex: committedBefore } = this.#invariants
+    const isTaken = this.core.readIndex(context, nowMs)
+    if (isTaken) this.#asked.set(context, { key, answer, committedBefore })
   }
 
   readReleased(context: number, index: number): void {
@@ -79,6 +88,7 @@ export class Replica {
     // An answer from another node may come twice.
     if (asked === undefined) return
     this.#asked.delete(context)
+    this.#invariants.readReleased(this.#node, index, asked.committedBefore)
     this.#waiting.push({ ...asked, index })
     this.#answerReads()
   }
@@ -89,6 +99,10 @@ export class Replica {
   }
 
   handedOut(work: ApplyWork): void {
+    const [first] = work.entries
+    const isNew = first.index > this.#handedOutIndex
+    if (!isNew) throw new Error(`entry ${first.index} comes to be applied once more`)
+    this.#handedOutIndex = first.index + work.entries.length - 1
     this.#applying.push({ work, done: 0 })
   }
 

@@ -1,15 +1,18 @@
 /**
- * npm run sim -- --from A --count N: runs the seeds A to A + N - 1. The first that fails ends it,
- * with its transcript in a file.
+ * npm run sim -- [--nodes] --from A --count N: runs the seeds A to A + N - 1, of the Raft core or of
+ * whole nodes. The first that fails ends it, with its transcript in a file.
  */
 import { writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { SimulationFailure, simulate } from './simulation.ts'
+import { SimulationFailure } from './failure.ts'
+import { simulateNodes } from './nodes/simulation.ts'
+import { simulate } from './simulation.ts'
 
 const { values } = parseArgs({
   options: {
+    nodes: { type: 'boolean', default: false },
     from: { type: 'string', default: '1' },
     count: { type: 'string', default: '1000' },
   },
@@ -24,14 +27,11 @@ function wholeNumber(name: string, text: string): number {
 }
 
 try {
-  const sum = { elections: 0, committed: 0, answered: 0, messages: 0 }
+  const sum: Record<string, number> = {}
   const startedAt = performance.now()
   for (let seed = from; seed < from + count; seed++) {
-    const { elections, committed, answered, messages } = simulate(seed)
-    sum.elections += elections
-    sum.committed += committed
-    sum.answered += answered
-    sum.messages += messages
+    const outcome = values.nodes ? await simulateNodes(seed) : simulate(seed)
+    for (const [name, value] of Object.entries(outcome)) sum[name] = (sum[name] ?? 0) + value
   }
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
   console.log(`${count} seeds from ${from} passed in ${seconds} s:`, JSON.stringify(sum))

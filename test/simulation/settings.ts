@@ -1,4 +1,6 @@
 /** What a simulated cluster is: drawn from its seed, printed with a failure. */
+
+import type { Message } from '../../src/main/raft/message.ts'
 import { leaseMsMax, type RaftSettings } from '../../src/main/raft/options.ts'
 import type { Dice } from './dice.ts'
 
@@ -11,6 +13,8 @@ export interface ClusterSettings {
   readonly tickMs: number
   /** No node's clock runs faster than another's by more than this share. */
   readonly driftMax: number
+  /** All clocks are the same, and all nodes tick together: only chance tells members apart. */
+  readonly isInLockstep: boolean
   readonly raft: Omit<RaftSettings, 'id' | 'random' | 'applied'>
   /** What the core sees of its storage: what was handed to the disk, or what the disk has done. */
   readonly showsHandedOver: boolean
@@ -25,6 +29,8 @@ export interface ClusterSettings {
   readonly readsPercent: number
   /** Disks say that they have synced, and have not: the cluster must be seen to break. */
   readonly disksLie: boolean
+  /** What becomes of a message on its way; default: it arrives as it is. */
+  readonly carry?: (message: Message) => Message
 }
 
 const BYTES = 100
@@ -41,6 +47,7 @@ export function drawSettings(dice: Dice): ClusterSettings {
     groups: dice.pick([1, 1, 2, 3]),
     tickMs,
     driftMax,
+    isInLockstep: dice.chance(10),
     raft: {
       electionTicks,
       heartbeatTicks: dice.whole(1, 2),
@@ -61,7 +68,7 @@ export function drawSettings(dice: Dice): ClusterSettings {
     faultEveryMs: dice.pick([100, 250, 600]),
     clients: dice.whole(2, 6),
     keys: dice.whole(1, 4),
-    readsPercent: dice.pick([30, 50, 70]),
+    readsPercent: dice.pick([30, 50, 70, 95]),
     disksLie: false,
   }
 }

@@ -7,7 +7,8 @@
  */
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { type Outcome, SimulationFailure, simulate } from './simulation.ts'
+import { SimulationFailure } from './failure.ts'
+import { type Outcome, simulate } from './simulation.ts'
 
 const SEEDS = Number(process.env.WAYMARK_SIM_SEEDS ?? 1000)
 const SHOWN_LINES = 60
@@ -37,28 +38,4 @@ test(`${SEEDS} clusters are safe at every step, linearizable, and go on in calm`
   const isEnough =
     elections > 5 * SEEDS && committed > 50 * SEEDS && changes > SEEDS && snapshots > SEEDS / 10
   assert.ok(isEnough && reads > 30 * SEEDS, JSON.stringify(total))
-})
-
-test('a seed decides everything', () => {
-  for (const seed of [1, 2, 3, 4, 5]) assert.deepEqual(simulate(seed), simulate(seed))
-  assert.notDeepEqual(simulate(1), simulate(2))
-})
-
-test('a failure has the seed and a transcript, and comes again: disks that lie about syncs', () => {
-  const failureOf = (seed: number): SimulationFailure | undefined => {
-    try {
-      simulate(seed, { disksLie: true })
-      return undefined
-    } catch (error) {
-      assert.ok(error instanceof SimulationFailure)
-      return error
-    }
-  }
-  const failures = [1, 2, 3, 4, 5].map(failureOf)
-  for (const failure of failures) {
-    assert.ok(failure !== undefined, 'it is seen to break')
-    assert.match(failure.message, new RegExp(`^seed ${failure.seed}: .* (disk|committed)`))
-    assert.ok(failure.transcript.length > 10)
-    assert.equal(failureOf(failure.seed)?.message, failure.message)
-  }
 })

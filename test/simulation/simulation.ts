@@ -14,10 +14,11 @@ import { Clients } from './clients.ts'
 import { Dice } from './dice.ts'
 import { Disk } from './disk.ts'
 import { EventQueue } from './event-queue.ts'
+import { SimulationFailure } from './failure.ts'
 import { Invariants } from './invariants.ts'
 import type { Command } from './machine.ts'
 import { Nemesis } from './nemesis.ts'
-import { Network } from './network.ts'
+import { type Link, Network } from './network.ts'
 import { SimNode } from './node.ts'
 import { type ClusterSettings, drawSettings } from './settings.ts'
 import { NO_TRACE, type Trace, Transcript } from './trace.ts'
@@ -26,6 +27,8 @@ const STORMS = 3
 /** In election timeouts. */
 const STORM_TIMEOUTS = 20
 const CALM_TIMEOUTS_MAX = 60
+/** Without pre-votes: who was removed and does not know disturbs elections (dissertation 4.2.3). */
+const DISTURBED_CALM_TIMEOUTS_MAX = 300
 const NO_DATA = new Uint8Array(0)
 
 /** What a run came to; of runs that never did a thing nothing is shown. */
@@ -38,19 +41,6 @@ export interface Outcome {
   readonly reads: number
   readonly messages: number
   readonly timeMs: number
-}
-
-export class SimulationFailure extends Error {
-  override readonly name = 'SimulationFailure'
-  readonly seed: number
-  readonly transcript: readonly string[]
-
-  constructor(seed: number, cause: unknown, transcript: readonly string[]) {
-    const what = cause instanceof Error ? cause.message : String(cause)
-    super(`seed ${seed}: ${what}`, { cause })
-    this.seed = seed
-    this.transcript = transcript
-  }
 }
 
 /**
@@ -80,7 +70,7 @@ class Simulation {
   readonly transcript: Transcript
   readonly #queue = new EventQueue()
   readonly #settings: ClusterSettings
-  readonly #network: Network
+  readonly #network: Network<Link & { group: number; message: Message }>
   readonly #nodes: readonly SimNode[]
   readonly #invariants: readonly Invariants[]
   readonly #clients: Clients
@@ -97,9 +87,10 @@ class Simulation {
     trace(() => JSON.stringify(settings))
     this.#settings = settings
     this.#trace = trace
-    this.#network = new Network(queue, dice.fork(), (group, message) => {
+    this.#network = new Network(queue, dice.fork(), ({ group, message }) => {
       trace(() => `${message.from} > ${message.to}: group ${group} ${describe(message)}`)
-      this.#nodes.at(message.to - 1)?.receive(group, message)
+      const arrived = settings.carry?.(message) ?? message
+      this.#nodes.at(message.to - 1)?.receive(group, arrived)
     })
     const start = startOf(settings)
     this.#invariants = Array.from(
@@ -110,7 +101,10 @@ class Simulation {
       const isMember = i < settings.voters
       const logs = this.#invariants.map(() => new MemoryStorage(isMember ? start : undefined))
       const disk = new Disk(queue, dice.fork(), settings, logs)
-      const send = (group: number, message: Message): void => this.#network.send(group, message)
+      const send = (group: number, message: Message): void => {
+        const { from, to } = message
+        this.#network.send({ from, to, group, message })
+      }
       const onApplied = (command: Command): void => this.#clients.applied(command)
       const shared = { settings, queue, trace, disk, send, onApplied }
       const invariants = this.#invariants
@@ -123,6 +117,7 @@ class Simulation {
 
   run(): Outcome {
     for (const node of this.#nodes) node.start()
+    this.#expectProgress()
     for (let storm = 0; storm < STORMS; storm++) {
       this.#clients.goOn()
       this.#nemesis.start()
@@ -157,7 +152,9 @@ class Simulation {
     this.#trace(() => '-- calm')
     const before = this.#invariants.map(({ committedIndex }) => committedIndex)
     let stuck: number[] = []
-    for (let timeouts = 0; timeouts < CALM_TIMEOUTS_MAX; timeouts++) {
+    const { preVote } = this.#settings.raft
+    const timeoutsMax = preVote ? CALM_TIMEOUTS_MAX : DISTURBED_CALM_TIMEOUTS_MAX
+    for (let timeouts = 0; timeouts < timeoutsMax; timeouts++) {
       for (const group of before.keys()) this.#probe(group)
       this.#pass(1)
       stuck = [...before.keys()].filter(group => !this.#isSettled(group, before[group]))

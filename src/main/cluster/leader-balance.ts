@@ -2,14 +2,14 @@
  * Spreads leadership: from time to time a node hands one of its groups over to the voter that
  * should lead it (placement.ts), if that one is well and has the whole log.
  */
-import type { Transport } from '../net/transport.ts'
+import type { PeerTransport } from '../net/transport.ts'
 import type { RaftNode } from '../replication/raft-node.ts'
 import { preferredLeader } from './placement.ts'
 
 export interface LeaderBalanceOptions {
   readonly nodeId: number
   readonly node: RaftNode
-  readonly transport: Transport
+  readonly transport: Pick<PeerTransport, 'isReachable'>
   readonly groups: number
   readonly isLeading: (group: number) => boolean
   readonly handOver: (group: number, target: number) => Promise<void>

@@ -25,6 +25,9 @@ export interface MemberList {
   readonly members: readonly Member[]
 }
 
+/** What is asked of MemberBook. */
+export type KnownMembers = Pick<MemberBook, 'list' | 'addresses' | 'adopt'>
+
 export class MemberBook {
   readonly #path: string
   #list: MemberList

@@ -8,10 +8,10 @@ import { ByteReader, ByteWriter } from '../../codec/bytes.ts'
 import { MetastoreError } from '../../codec/errors.ts'
 import type { DomainHandle } from '../domain-handle.ts'
 import type { IncomingRequest } from '../net/incoming-requests.ts'
-import type { Transport } from '../net/transport.ts'
+import type { PeerTransport } from '../net/transport.ts'
 import type { RaftNode } from '../replication/raft-node.ts'
 import type { Replica } from '../replication/replica.ts'
-import { type Member, type MemberBook, type MemberList, parseMembers } from './member-book.ts'
+import { type KnownMembers, type Member, type MemberList, parseMembers } from './member-book.ts'
 import {
   ADMIN_OPERATIONS,
   type Administer,
@@ -20,8 +20,9 @@ import {
 } from './member-requests.ts'
 import { initialConfiguration } from './placement.ts'
 
-/** Milliseconds from a call to its refusal, when nobody leads the domain or answers. */
 const CALL_TIMEOUT_MS = 10_000
+/** The share of a call's time that a member of the group waits to hear of a leader by itself. */
+const GUESS_AFTER = 0.5
 /** Between two looks for a leader that is not known or not ready. */
 const LOOK_MS = 10
 /** A change of members moves no rows but what is in the log: tables are in the bucket. */
@@ -30,15 +31,18 @@ const PLACE_LOOK_MS = 50
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
+const CONFIRMED: Promise<void> = Promise.resolve()
 
 export interface MembersOptions {
   readonly nodeId: number
-  readonly transport: Transport
+  readonly transport: PeerTransport
   readonly node: RaftNode
   readonly domains: readonly DomainHandle[]
   readonly replicas: readonly Replica[]
-  readonly book: MemberBook
+  readonly book: KnownMembers
   readonly administer: Administer
+  /** Milliseconds from a call to its refusal, when nobody leads the domain or answers. */
+  readonly callTimeoutMs?: number
 }
 
 /** One call, at this node or at another one that leads. */
@@ -47,10 +51,17 @@ interface Ways<T> {
   readonly there: (leader: number, timeoutMs: number) => Promise<T>
 }
 
+interface Confirmation {
+  readonly asked: Promise<number>
+  readonly done: Promise<void>
+}
+
 export class Members {
   readonly #options: MembersOptions
   /** By domain: who answered last. For domains of which this node has no replica. */
   readonly #found: number[] = []
+  /** The newest of each domain: reads that share a question wait for it together. */
+  readonly #confirmations = new Map<number, Confirmation>()
   #callsUnderWay = 0
   #isClosed = false
 
@@ -73,27 +84,42 @@ export class Members {
     return this.#options.replicas[domain].isLeading
   }
 
-  /** Whether this node has the domain's rows: as a voter or learner. */
-  hasReplica(domain: number): boolean {
-    return this.#options.node.isMember(domain)
+  /**
+   * Whether this node can answer a linearizable read itself: it has the domain's rows, and hears
+   * from a leader. One that was removed from the group may not know that; it hears from nobody.
+   */
+  canConfirm(domain: number): boolean {
+    const { node } = this.#options
+    return node.isMember(domain) && node.leader(domain) !== 0
   }
 
   /**
    * Resolves when this node's replica has everything that was acknowledged before the call.
    * Rejects with UNAVAILABLE when the leader does not confirm it in time.
    */
-  async confirmed(domain: number): Promise<void> {
-    const { node, domains } = this.#options
-    if (node.isAlone(domain)) return
-    const index = await within(node.readIndex(domain), domain)
-    const { progress } = domains[domain]
+  confirmed(domain: number): Promise<void> {
+    const { node } = this.#options
+    if (node.isAlone(domain)) return CONFIRMED
+    const asked = node.readIndex(domain)
+    let confirmation = this.#confirmations.get(domain)
+    if (confirmation?.asked !== asked) {
+      confirmation = { asked, done: this.#confirm(asked, domain) }
+      this.#confirmations.set(domain, confirmation)
+    }
+    return confirmation.done
+  }
+
+  async #confirm(asked: Promise<number>, domain: number): Promise<void> {
+    const index = await within(asked, domain)
+    const { progress } = this.#options.domains[domain]
     if (index > progress.index) await within(progress.reached(index), domain)
   }
 
   /**
    * Finds the leader and calls it, again and again until the deadline. Between two attempts the
    * event loop has its turn; only where one that was asked names the leader, that one is asked at
-   * once.
+   * once. Rejects with what the last attempt failed with; if one may have been carried out, with
+   * that one's INDETERMINATE.
    */
   async call<T>(domain: number, isRepeatable: boolean, ways: Ways<T>): Promise<T> {
     this.#callsUnderWay++
@@ -105,14 +131,18 @@ export class Members {
   }
 
   async #call<T>(domain: number, isRepeatable: boolean, ways: Ways<T>): Promise<T> {
-    const { nodeId, node } = this.#options
-    const deadline = performance.now() + CALL_TIMEOUT_MS
+    const { nodeId, node, callTimeoutMs = CALL_TIMEOUT_MS } = this.#options
+    const deadline = performance.now() + callTimeoutMs
+    // Who takes part in the group hears of its next leader; a guess may be one that hangs.
+    const guessFrom = deadline - callTimeoutMs * (1 - GUESS_AFTER)
+    let reason = this.#noLeader(domain)
     let hint = 0
     let isRedirected = false
     for (;;) {
       const isHere = this.isLeading(domain)
-      const target = isHere ? nodeId : hint || node.leader(domain) || (this.#found[domain] ?? 0)
-      let reason: MetastoreError | undefined
+      const isGuessing = !node.isMember(domain) || performance.now() >= guessFrom
+      const found = isGuessing ? (this.#found[domain] ?? 0) : 0
+      const target = isHere ? nodeId : hint || node.leader(domain) || found
       hint = 0
       try {
         if (isHere) return await ways.here()
@@ -123,21 +153,36 @@ export class Members {
         }
       } catch (error) {
         if (!(error instanceof MetastoreError) || !mayRepeat(error, isRepeatable)) throw error
-        reason = error
+        if (reason.code !== 'INDETERMINATE') reason = error
         hint = hintOf(error)
         if (hint === target || hint === nodeId) hint = 0
       }
       if (this.#found[domain] === target) this.#found[domain] = 0
-      if (performance.now() >= deadline || this.#isClosed) throw reason ?? this.#noLeader(domain)
+      if (performance.now() >= deadline || this.#isClosed) throw reason
+      // This node is about to lead: nobody else knows better.
+      if (node.leader(domain) === nodeId) hint = 0
       // Two that take each other for the leader must not be asked without a pause.
       isRedirected = hint !== 0 && !isRedirected
       if (isRedirected) continue
       await sleep(LOOK_MS)
       const leader = node.leader(domain)
-      // This node is about to lead: nobody else knows better.
       if (hint !== 0 || leader === nodeId) continue
-      if (leader === 0 || leader === target) hint = node.someMember(domain, target)
+      if (isGuessing && (leader === 0 || leader === target)) hint = this.#someone(domain, target)
     }
+  }
+
+  /**
+   * Who may know the domain's leader: a voter, as far as this node knows them, or any member, since
+   * all voters that it knows may have been replaced. Chance, so that calls which wait together do
+   * not ask the same one for ever.
+   */
+  #someone(domain: number, besides: number): number {
+    const { node, book, nodeId } = this.#options
+    const voter = node.someMember(domain, besides)
+    if (voter !== 0 && Math.random() < 0.5) return voter
+    const others = book.list.members.filter(member => member.nodeId !== nodeId)
+    if (others.length === 0) return voter
+    return others[Math.floor(Math.random() * others.length)].nodeId
   }
 
   /** Has an operation carried out by the node that leads the domain. */

@@ -4,7 +4,7 @@
  * nothing came of it, or when it is safe: a read, or a write with a request id.
  */
 import { ByteReader, ByteWriter } from '../../codec/bytes.ts'
-import type { MetastoreError } from '../../codec/errors.ts'
+import { MetastoreError } from '../../codec/errors.ts'
 import type { ReadOptions } from '../../shared/api.ts'
 import {
   type ArgumentsOf,
@@ -51,10 +51,7 @@ export class RoutedDomain {
         encode(out)
         const answer = await members
           .ask(leader, MEMBER_REQUEST.write, out.take(), timeoutMs)
-          .catch((error: MetastoreError) => {
-            // This node has closed meanwhile; the other one may have taken the write.
-            throw error.code === 'CLOSED' ? unanswered(true, error) : error
-          })
+          .catch(unansweredWrite)
         return decode(new ByteReader(answer, `answer of node ${leader}`))
       },
     })
@@ -73,7 +70,7 @@ export class RoutedDomain {
     if (members === undefined || sequence !== undefined || consistency === 'stale') {
       return this.local.read(name, args, sequence)
     }
-    if (consistency === 'linearizable' && members.hasReplica(this.number)) {
+    if (consistency === 'linearizable' && members.canConfirm(this.number)) {
       await members.confirmed(this.number)
       return this.local.read(name, args)
     }
@@ -85,7 +82,9 @@ export class RoutedDomain {
       there: async (leader, timeoutMs) => {
         const out = new ByteWriter(256).varint(this.number)
         putRead(out.u8(consistency === 'linearizable' ? 1 : 0), name, args)
-        const answer = await members.ask(leader, MEMBER_REQUEST.read, out.take(), timeoutMs)
+        const answer = await members
+          .ask(leader, MEMBER_REQUEST.read, out.take(), timeoutMs)
+          .catch(unansweredRead)
         return decodeRead(name, new ByteReader(answer, `answer of node ${leader}`))
       },
     })
@@ -99,4 +98,16 @@ export class RoutedDomain {
   takeSnapshot(): LiveSnapshot {
     return this.local.takeSnapshot()
   }
+}
+
+/** This node was closed while it waited: the leader may have done it. */
+function unansweredWrite(error: unknown): never {
+  if (!(error instanceof MetastoreError) || error.code !== 'CLOSED') throw error
+  throw unanswered(true, error)
+}
+
+/** A read changes nothing, so nothing is in doubt. */
+function unansweredRead(error: unknown): never {
+  if (!(error instanceof MetastoreError) || error.code !== 'INDETERMINATE') throw error
+  throw new MetastoreError('UNAVAILABLE', 'the leader did not answer the read', { cause: error })
 }

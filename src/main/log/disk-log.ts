@@ -4,16 +4,14 @@
  * memory and return a ticket; flush(), called once a turn, starts the write; onDurable reports
  * tickets.
  *
- * Main thread only. Backpressure is the caller's: `pendingBytes`. After a failed write or sync
- * nothing is retried, because nobody knows what is on disk: onFatal is called once and every
- * later append throws.
+ * Main thread only. Backpressure is the caller's: `pendingBytes`, and `isFull`: on a full disk what
+ * was appended waits until there is room. After a failed write or sync nothing is retried, because
+ * nobody knows what is on disk: onFatal is called once and every later append throws.
  */
-import { invalidRequest, MetastoreError } from '../../codec/errors.ts'
+import { MetastoreError } from '../../codec/errors.ts'
 import {
   encodeVote,
-  isConfigurationLength,
   LOG_CONFIGURATION,
-  LOG_CONFIGURATION_BYTES_MAX,
   LOG_CUT,
   LOG_CUT_DROPS_SUFFIX,
   LOG_CUT_KEEPS_SUFFIX,
@@ -21,24 +19,21 @@ import {
   LOG_HARD_STATE,
   logRecordBytes,
 } from '../../codec/log-format.ts'
-import type { LogConfiguration } from '../../codec/segment-header.ts'
 import { EntryReader, type LogEntry } from './entry-reader.ts'
-import type { GroupIndex } from './group-index.ts'
+import type { LogGroup } from './group-index.ts'
 import { GroupTable } from './group-table.ts'
 import { type LogFiles, openLogFiles } from './log-files.ts'
 import { type LogLogger, recoverSegments } from './recovery.ts'
 import { replaySegments } from './replay.ts'
-import { type Segment, SegmentTable } from './segment.ts'
+import { SegmentTable } from './segment.ts'
+import { SegmentRemoval } from './segment-removal.ts'
 import { SegmentWriter } from './segment-writer.ts'
-import { settled } from './zero-fill.ts'
+import type { Schedule } from './space-ahead.ts'
 
 const SEGMENT_BYTES_MAX = 67108864
 const SEGMENT_BYTES_LEAST = 4096
 /** Offsets in a segment are 32 bits, and a record of the greatest size must still fit. */
 const SEGMENT_BYTES_MOST = 2147483648
-
-/** Of all groups: they must fit in one record, the header of a segment, with much to spare. */
-const CONFIGURATIONS_BYTES_MAX = 16777216
 
 const NO_PAYLOAD: Uint8Array = new Uint8Array(0)
 
@@ -54,22 +49,8 @@ export interface DiskLogOptions {
   readonly onFatal: (error: Error) => void
   /** The disk; default the real one. */
   readonly files?: LogFiles
-}
-
-export interface LogGroup {
-  group: number
-  term: number
-  /** 0: none. */
-  vote: number
-  /** cutIndex + 1. */
-  firstIndex: number
-  /** cutIndex when there are no entries. */
-  lastIndex: number
-  lastTerm: number
-  cutIndex: number
-  cutTerm: number
-  /** The last one that setConfiguration() was given; its bytes must not be changed. */
-  configuration: LogConfiguration | undefined
+  /** Default a timer of the process that does not keep it alive. */
+  readonly schedule?: Schedule
 }
 
 interface Waiter {
@@ -82,16 +63,16 @@ export class DiskLog {
   /** Everything up to this ticket is durable; called once a round. */
   onDurable: (ticket: number) => void = () => {}
   readonly #options: DiskLogOptions
-  readonly #files: LogFiles
   readonly #segments: SegmentTable
   readonly #groups: GroupTable
   readonly #writer: SegmentWriter
   #reportedTicket = 0
   #waiters: Waiter[] = []
   #fatal: Error | null = null
+  /** Set when close() gave up what was not durable. */
+  #dropped: Error | null = null
   #closing: Promise<void> | null = null
-  /** The removal under way. */
-  #removing: Promise<void> | null = null
+  readonly #removal: SegmentRemoval
   #replaysUnderWay = 0
 
   private constructor(
@@ -102,10 +83,17 @@ export class DiskLog {
     writer: SegmentWriter,
   ) {
     this.#options = options
-    this.#files = files
     this.#segments = segments
     this.#groups = groups
     this.#writer = writer
+    this.#removal = new SegmentRemoval({
+      files,
+      segments,
+      durability: options.durability,
+      durableTicket: () => (this.#mayRemove ? this.#reportedTicket : undefined),
+      inUse: () => writer.zeroFilled,
+      onFailure: (file, error) => this.#fail(file, error),
+    })
   }
 
   /**
@@ -133,12 +121,14 @@ export class DiskLog {
         segments,
         durability: options.durability,
         segmentBytesMax,
+        schedule: options.schedule ?? scheduleTimer,
+        logger: options.logger,
         baseState: () => groups.states(),
         onProgress: () => log.#progressed(),
         onFailure: (file, error) => log.#fail(file, error),
       })
       const log = new DiskLog(options, files, segments, groups, writer)
-      log.#removeDead()
+      log.#removal.start()
       return log
     } catch (error) {
       await segments.closeFiles()
@@ -158,18 +148,17 @@ export class DiskLog {
       await replaySegments(this.#segments.all(), this.#groups, visit)
     } finally {
       this.#replaysUnderWay--
-      this.#removeDead()
+      this.#removal.start()
     }
   }
 
   groups(): LogGroup[] {
-    return Array.from(this.#groups.all(), stateOf)
+    return Array.from(this.#groups.all(), index => index.state)
   }
 
   /** The group as groups() has it; undefined when nothing was ever written of it. */
   groupState(group: number): LogGroup | undefined {
-    const index = this.#groups.get(group)
-    return index === undefined ? undefined : stateOf(index)
+    return this.#groups.get(group)?.state
   }
 
   /** Index of the first entry that was not cut; 1 in a group that is not known. */
@@ -238,7 +227,7 @@ export class DiskLog {
     if (!Number.isSafeInteger(index) || index < 0) {
       throw new RangeError(`configuration index ${index} of group ${group}`)
     }
-    this.#checkConfigurationBytes(group, bytes.length)
+    this.#groups.checkConfiguration(group, bytes.length)
     this.#writer.append(LOG_CONFIGURATION, 0, group, 0, index, bytes)
     this.#groups.setConfiguration(group, index, bytes.slice())
     return this.#writer.lastTicket
@@ -268,8 +257,8 @@ export class DiskLog {
   }
 
   /**
-   * Resolves when all that was appended is durable; flushes.
-   * @throws UNAVAILABLE when the log fails before that.
+   * Resolves when all that was appended is durable; flushes. On a full disk it waits for room.
+   * @throws UNAVAILABLE when the log fails before that, or is closed while the disk is full.
    */
   drained(): Promise<void> {
     this.#writer.flush()
@@ -277,6 +266,7 @@ export class DiskLog {
       const ticket = this.#writer.lastTicket
       if (this.#fatal !== null) reject(this.#fatal)
       else if (ticket <= this.#reportedTicket) resolve()
+      else if (this.#dropped !== null) reject(this.#dropped)
       else this.#waiters.push({ ticket, resolve, reject })
     })
   }
@@ -308,6 +298,14 @@ export class DiskLog {
     return result
   }
 
+  /**
+   * Whether the disk is full: there is less room ahead of the log than it wants. What is appended
+   * is kept and becomes durable as far as there is room; callers should append only what helps.
+   */
+  get isFull(): boolean {
+    return this.#writer.isFull
+  }
+
   /** Bytes appended that are not durable yet. */
   get pendingBytes(): number {
     return this.#writer.pendingBytes
@@ -333,7 +331,10 @@ export class DiskLog {
     return undefined
   }
 
-  /** Makes all that was appended durable and closes the files. Idempotent; never fails. */
+  /**
+   * Makes all that was appended durable and closes the files; what has no room on a full disk is
+   * dropped. Idempotent; never fails.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -350,23 +351,6 @@ export class DiskLog {
     if (this.#closing !== null) throw closedError()
   }
 
-  #checkConfigurationBytes(group: number, count: number): void {
-    if (!isConfigurationLength(count)) {
-      throw invalidRequest(
-        `the configuration of group ${group} has ${count} bytes, ` +
-          `not 1 to ${LOG_CONFIGURATION_BYTES_MAX}`,
-      )
-    }
-    const replaced = this.#groups.get(group)?.configuration?.bytes.length ?? 0
-    const sum = this.#groups.configurationBytes - replaced + count
-    if (sum > CONFIGURATIONS_BYTES_MAX) {
-      throw invalidRequest(
-        `the configurations of all groups take at most ${CONFIGURATIONS_BYTES_MAX} bytes, ` +
-          `not ${sum}`,
-      )
-    }
-  }
-
   #progressed(): void {
     const ticket = this.#writer.durableTicket
     if (ticket > this.#reportedTicket && this.#fatal === null) {
@@ -376,36 +360,11 @@ export class DiskLog {
       for (const waiter of due) waiter.resolve()
       this.onDurable(ticket)
     }
-    this.#removeDead()
+    this.#removal.start()
   }
 
-  /** Removes what nobody needs, one segment after the other, oldest first. */
-  #removeDead(): void {
-    if (this.#removing !== null || this.#replaysUnderWay > 0) return
-    if (this.#fatal !== null || this.#closing !== null) return
-    const segment = this.#segments.removable(this.#reportedTicket)
-    if (segment === null || segment === this.#writer.zeroFilled) return
-    this.#segments.removeOldest()
-    this.#removing = this.#remove(segment)
-      .catch(error => this.#fail(segment.name, error))
-      .finally(() => {
-        this.#removing = null
-        this.#removeDead()
-      })
-  }
-
-  async #remove(segment: Segment): Promise<void> {
-    const { durability } = this.#options
-    if (durability === 'os') {
-      // The cuts that allow this must not be lost when the segment is not.
-      for (const { file } of [...this.#segments.all()]) {
-        if (file !== null) await settled(done => file.sync(done))
-      }
-    }
-    await segment.file?.close()
-    await this.#files.remove(segment.name)
-    // One at a time: were a later removal to survive a crash without this one, a gap would show.
-    await this.#files.syncDirectory()
+  get #mayRemove(): boolean {
+    return this.#replaysUnderWay === 0 && this.#fatal === null && this.#closing === null
   }
 
   #fail(file: string, cause: Error): void {
@@ -420,20 +379,30 @@ export class DiskLog {
     this.#options.onFatal(fatal)
   }
 
+  #drop(): void {
+    const message = 'the log was closed while its disk was full'
+    const dropped = new MetastoreError('UNAVAILABLE', message)
+    this.#dropped = dropped
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(dropped)
+  }
+
   async #close(): Promise<void> {
     // A failure has been told to onFatal, and there is nothing to drain after it.
-    if (this.#fatal === null) await this.drained().catch(() => undefined)
+    if (this.#fatal === null) {
+      await Promise.race([this.drained().catch(() => undefined), this.#writer.stuck()])
+    }
     this.#writer.stop()
+    this.#drop()
     await this.#writer.idle()
-    await this.#removing
+    await this.#removal.idle()
+    await this.#writer.close()
     await this.#segments.closeFiles()
   }
 }
 
-function stateOf(index: GroupIndex): LogGroup {
-  const { group, term, vote, lastIndex, lastTerm, cutIndex, cutTerm, configuration } = index
-  const firstIndex = cutIndex + 1
-  return { group, term, vote, firstIndex, lastIndex, lastTerm, cutIndex, cutTerm, configuration }
+function scheduleTimer(task: () => void, delayMs: number): () => void {
+  const timer = setTimeout(task, delayMs).unref()
+  return () => clearTimeout(timer)
 }
 
 function closedError(): MetastoreError {

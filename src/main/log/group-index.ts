@@ -10,6 +10,22 @@ import type { SegmentTable } from './segment.ts'
 
 const CAPACITY_MIN = 64
 
+export interface LogGroup {
+  group: number
+  term: number
+  /** 0: none. */
+  vote: number
+  /** cutIndex + 1. */
+  firstIndex: number
+  /** cutIndex when there are no entries. */
+  lastIndex: number
+  lastTerm: number
+  cutIndex: number
+  cutTerm: number
+  /** The last one that setConfiguration() was given; its bytes must not be changed. */
+  configuration: LogConfiguration | undefined
+}
+
 export class GroupIndex {
   readonly group: number
   term = 0
@@ -42,6 +58,13 @@ export class GroupIndex {
 
   get lastTerm(): number {
     return this.#count === 0 ? this.cutTerm : this.#terms[this.#head + this.#count - 1]
+  }
+
+  /** What is known of the group now. */
+  get state(): LogGroup {
+    const { group, term, vote, lastIndex, lastTerm, cutIndex, cutTerm, configuration } = this
+    const firstIndex = cutIndex + 1
+    return { group, term, vote, firstIndex, lastIndex, lastTerm, cutIndex, cutTerm, configuration }
   }
 
   /** Sequence of the segment that holds the oldest live entry; undefined when none is live. */

@@ -1,8 +1,10 @@
 /** All groups of the log: their indexes, and what recovery puts into them. */
-import { corruption } from '../../codec/errors.ts'
+import { corruption, invalidRequest } from '../../codec/errors.ts'
 import {
   decodeVote,
+  isConfigurationLength,
   LOG_CONFIGURATION,
+  LOG_CONFIGURATION_BYTES_MAX,
   LOG_CUT,
   LOG_CUT_DROPS_SUFFIX,
   LOG_HARD_STATE,
@@ -14,11 +16,14 @@ import { GroupIndex } from './group-index.ts'
 import type { RecoveryVisitor } from './recovery.ts'
 import type { Segment, SegmentTable } from './segment.ts'
 
+/** Of all groups: they must fit in one record, the header of a segment, with much to spare. */
+const CONFIGURATIONS_BYTES_MAX = 16777216
+
 export class GroupTable implements RecoveryVisitor {
   readonly #segments: SegmentTable
   readonly #groups = new Map<number, GroupIndex>()
   /** Bytes of the configurations of all groups. */
-  configurationBytes = 0
+  #configurationBytes = 0
 
   constructor(segments: SegmentTable) {
     this.#segments = segments
@@ -50,10 +55,28 @@ export class GroupTable implements RecoveryVisitor {
     })
   }
 
+  /** @throws INVALID_REQUEST when the group cannot get a configuration of so many bytes. */
+  checkConfiguration(group: number, count: number): void {
+    if (!isConfigurationLength(count)) {
+      throw invalidRequest(
+        `the configuration of group ${group} has ${count} bytes, ` +
+          `not 1 to ${LOG_CONFIGURATION_BYTES_MAX}`,
+      )
+    }
+    const replaced = this.#groups.get(group)?.configuration?.bytes.length ?? 0
+    const sum = this.#configurationBytes - replaced + count
+    if (sum > CONFIGURATIONS_BYTES_MAX) {
+      throw invalidRequest(
+        `the configurations of all groups take at most ${CONFIGURATIONS_BYTES_MAX} bytes, ` +
+          `not ${sum}`,
+      )
+    }
+  }
+
   /** Takes the bytes over; whatever the group's configuration was, this one replaces it. */
   setConfiguration(group: number, index: number, bytes: Uint8Array): void {
     const known = this.ensure(group)
-    this.configurationBytes += bytes.length - (known.configuration?.bytes.length ?? 0)
+    this.#configurationBytes += bytes.length - (known.configuration?.bytes.length ?? 0)
     known.configuration = { index, bytes }
   }
 

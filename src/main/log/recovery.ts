@@ -17,6 +17,7 @@ import { settled, writeZeros } from './zero-fill.ts'
 
 /** The part of a pino logger that the log uses. */
 export interface LogLogger {
+  info(details: object, message: string): void
   warn(details: object, message: string): void
 }
 
@@ -102,7 +103,9 @@ function readSegment(
   segment.end = scan.end
   segment.recoveredEnd = scan.end
   segment.syncedEnd = scan.end
-  segment.allocatedBytes = bytes.length
+  // What is ahead may have holes: of zeros that were not synced, any may be lost.
+  segment.allocatedBytes = scan.end
+  segment.targetBytes = bytes.length
   return { segment, scan }
 }
 

@@ -7,34 +7,22 @@
  *
  * A round lies in one segment. When a record does not fit, the filling round is sealed and the
  * next one begins a new segment, whose file is created when its turn comes: after all before it
- * is on disk. Runs on one thread; failures are reported once and end it.
+ * is on disk. A round is written when its place is allocated (space-ahead.ts), and waits for that
+ * while the disk is full. Runs on one thread; failures are reported once and end it.
  */
-
 import { invalidRequest } from '../../codec/errors.ts'
 import { encodeLogRecord, LOG_PAYLOAD_BYTES_MAX, logRecordBytes } from '../../codec/log-format.ts'
-import {
-  encodeSegmentHeader,
-  LOG_FORMAT_VERSION,
-  type LogGroupState,
-  segmentHeaderBytes,
-} from '../../codec/segment-header.ts'
-import type { LogFiles } from './log-files.ts'
-import { Segment, type SegmentTable } from './segment.ts'
-import { settled, writeZeros } from './zero-fill.ts'
+import { LOG_FORMAT_VERSION, type LogGroupState } from '../../codec/segment-header.ts'
+import type { Segment } from './segment.ts'
+import { newSegment } from './segment-creation.ts'
+import { SpaceAhead, type SpaceAheadOptions } from './space-ahead.ts'
 
-const FIRST_CHUNK_BYTES = 1048576
-const CHUNK_BYTES = 8388608
-const AHEAD_BYTES_MIN = 4194304
 const ROUND_BYTES_MIN = 65536
 /** Larger buffers are not kept for reuse. */
 const SPARE_BYTES_MAX = 8388608
 const SPARES_MAX = 2
 
-export interface SegmentWriterOptions {
-  readonly files: LogFiles
-  readonly segments: SegmentTable
-  readonly durability: 'fsync' | 'os'
-  readonly segmentBytesMax: number
+export interface SegmentWriterOptions extends SpaceAheadOptions {
   /** The groups' state after all records appended so far, for the header of a new segment. */
   readonly baseState: () => LogGroupState[]
   /** A round is durable or a background write ended. */
@@ -64,42 +52,52 @@ export class SegmentWriter {
   readonly #sealed: Round[] = []
   /** Stays after a failure, so that its records can still be read back. */
   #inFlight: Round | null = null
-  /** Whether a write, a sync or a creation is under way for the round in flight. */
-  #isBusy = false
-  /** Headers of segments whose files do not exist yet. */
-  readonly #headers = new Map<Segment, Uint8Array>()
+  /** Whether a write or a sync of the round in flight is under way; else it waits for room. */
+  #isWriting = false
   #isFlushWanted = false
   #isFailed = false
-  #zeroFilled: Segment | null = null
-  /** The round that has to wait for the zeros, because it reaches past what they cover. */
-  #waiting: Round | null = null
+  readonly #space: SpaceAhead
   readonly #spares: Uint8Array[] = []
   readonly #idleWaiters: (() => void)[] = []
+  readonly #stuckWaiters: (() => void)[] = []
   /** Ticket of the last record appended. */
   lastTicket = 0
   durableTicket = 0
   /** Bytes appended and not durable yet. */
   pendingBytes = 0
 
-  private constructor(options: SegmentWriterOptions, newest: Segment) {
+  private constructor(options: SegmentWriterOptions) {
     this.#options = options
-    this.#filling = this.#newRound(newest)
+    this.#filling = this.#newRound(options.segments.newest)
+    this.#space = new SpaceAhead(options, {
+      onStep: () => this.#onStep(),
+      onFailure: (file, error) => this.#fail(file, error),
+    })
   }
 
   /** Goes on after the newest segment's last record; an empty table gets its first segment. */
   static async start(options: SegmentWriterOptions): Promise<SegmentWriter> {
-    const { segments } = options
-    if (segments.count > 0) return new SegmentWriter(options, segments.newest)
-    const segment = new Segment(1)
-    const header = headerOf(options, segment, 0)
-    await createSegment(options.files, segment, header)
-    segments.add(segment)
-    return new SegmentWriter(options, segment)
+    const { segments, segmentBytesMax } = options
+    const isNew = segments.count === 0
+    if (isNew) segments.add(newSegment(1, 0, options.baseState(), segmentBytesMax))
+    const writer = new SegmentWriter(options)
+    try {
+      if (isNew) await writer.#space.createFirst()
+      return writer
+    } catch (error) {
+      await writer.close()
+      throw error
+    }
   }
 
   /** The segment that gets zeros now; its file must stay open. */
   get zeroFilled(): Segment | null {
-    return this.#zeroFilled
+    return this.#space.filled
+  }
+
+  /** Whether there is less room ahead than wanted because the disk is full. */
+  get isFull(): boolean {
+    return this.#space.isFull
   }
 
   /**
@@ -162,13 +160,27 @@ export class SegmentWriter {
   idle(): Promise<void> {
     return new Promise(resolve => {
       this.#idleWaiters.push(resolve)
-      this.#wakeIdle()
+      this.#wake()
+    })
+  }
+
+  /** Resolves when a round waits for room on a full disk. */
+  stuck(): Promise<void> {
+    return new Promise(resolve => {
+      this.#stuckWaiters.push(resolve)
+      this.#wake()
     })
   }
 
   /** Ends all writing; what is under way is let finish. */
   stop(): void {
     this.#isFailed = true
+    this.#space.stop()
+  }
+
+  /** Closes the file that was to become a segment. Call it after stop() and idle(). */
+  close(): Promise<void> {
+    return this.#space.close()
   }
 
   #newRound(segment: Segment): Round {
@@ -177,11 +189,11 @@ export class SegmentWriter {
   }
 
   #beginSegment(): void {
-    const { segments } = this.#options
+    const { segments, segmentBytesMax, baseState } = this.#options
     const previous = this.#filling
     if (previous.length > 0) this.#sealed.push(previous)
-    const segment = new Segment(previous.segment.sequence + 1)
-    this.#headers.set(segment, headerOf(this.#options, segment, previous.segment.end))
+    const { sequence, end } = previous.segment
+    const segment = newSegment(sequence + 1, end, baseState(), segmentBytesMax)
     segments.add(segment)
     this.#filling = this.#newRound(segment)
   }
@@ -196,49 +208,18 @@ export class SegmentWriter {
       this.#filling = this.#newRound(round.segment)
     }
     this.#inFlight = round
-    this.#isBusy = true
-    if (round.segment.file === null) this.#createThenWrite(round)
-    else this.#write(round)
+    this.#writeInFlight()
   }
 
-  #createThenWrite(round: Round): void {
+  /** Writes the round in flight if its place is there; else SpaceAhead calls when it may be. */
+  #writeInFlight(): void {
+    const round = this.#inFlight
+    if (round === null || this.#isWriting || this.#isFailed) return
     const { segment } = round
-    const header = this.#headers.get(segment)
-    if (header === undefined) throw new Error(`no header for ${segment.name}`)
-    this.#headers.delete(segment)
-    this.#syncPrevious(segment)
-      .then(() => createSegment(this.#options.files, segment, header))
-      .then(
-        () => this.#write(round),
-        error => this.#failRound(segment, error),
-      )
-  }
-
-  /** Without a sync a round, a segment is still synced before the next begins: recovery's rule. */
-  async #syncPrevious(segment: Segment): Promise<void> {
-    const { file } = this.#options.segments.get(segment.sequence - 1)
-    if (this.#options.durability === 'fsync' || file === null) return
-    await settled(done => file.sync(done))
-  }
-
-  #write(round: Round): void {
-    if (this.#isFailed) {
-      this.#isBusy = false
-      this.#wakeIdle()
-      return
-    }
-    const { segment } = round
+    if (!this.#space.reserve(segment, round.start + round.length)) return
     const { file } = segment
     if (file === null) throw new Error(`${segment.name} is not open`)
-    const end = round.start + round.length
-    if (end > segment.allocatedBytes) {
-      // Zeros on their way to the same place could land after the records.
-      if (this.#zeroFilled === segment) {
-        this.#waiting = round
-        return
-      }
-      segment.allocatedBytes = end
-    }
+    this.#isWriting = true
     file.write(round.bytes, round.length, round.start, error => {
       if (error !== null) this.#failRound(segment, error)
       else if (this.#options.durability === 'os') this.#complete(round)
@@ -253,103 +234,44 @@ export class SegmentWriter {
 
   #complete(round: Round): void {
     this.#inFlight = null
-    this.#isBusy = false
+    this.#isWriting = false
     this.durableTicket = round.lastTicket
     this.pendingBytes -= round.length
     if (round.bytes.length <= SPARE_BYTES_MAX && this.#spares.length < SPARES_MAX) {
       this.#spares.push(round.bytes)
     }
-    this.#fillAhead(round)
+    this.#space.keepAhead()
     // Whoever waited for this round may append at once; those records go out in the next round.
     // Were it started first, callers would split into two halves that each pay for a sync.
     this.#options.onProgress()
     this.#startRound()
-    this.#wakeIdle()
+    this.#wake()
   }
 
-  /**
-   * Zeros the next chunk, because overwriting allocated space syncs in half the time. The zeros
-   * are not synced here: the next round's sync covers them, and so every error of a sync reaches
-   * a round and none is used up by a sync that nobody waits for.
-   */
-  #fillAhead(round: Round): void {
-    const { segment } = round
-    const { file, allocatedBytes } = segment
-    const { segmentBytesMax, segments } = this.#options
-    if (this.#isFailed || this.#zeroFilled !== null || file === null) return
-    if (segment !== segments.newest || allocatedBytes >= segmentBytesMax) return
-    const end = round.start + round.length
-    // Half of a small segment, so that a log which hardly grows stays at its first chunk.
-    if (allocatedBytes - end >= Math.min(AHEAD_BYTES_MIN, allocatedBytes / 2)) return
-    const to = Math.min(segmentBytesMax, allocatedBytes + CHUNK_BYTES)
-    this.#zeroFilled = segment
-    writeZeros(file, allocatedBytes, to, error => this.#filled(segment, to, error))
-  }
-
-  #filled(segment: Segment, allocatedBytes: number, error: Error | null): void {
-    this.#zeroFilled = null
-    if (error !== null) this.#fail(segment, error)
-    else segment.allocatedBytes = allocatedBytes
-    const waiting = this.#waiting
-    this.#waiting = null
-    if (waiting !== null) this.#write(waiting)
+  #onStep(): void {
+    this.#writeInFlight()
     this.#options.onProgress()
-    this.#wakeIdle()
+    this.#wake()
   }
 
   #failRound(segment: Segment, error: Error): void {
-    this.#isBusy = false
-    this.#fail(segment, error)
-    this.#wakeIdle()
+    this.#isWriting = false
+    this.#fail(segment.name, error)
+    this.#wake()
   }
 
-  #fail(segment: Segment, error: Error): void {
+  #fail(file: string, error: Error): void {
     if (this.#isFailed) return
-    this.#isFailed = true
-    this.#options.onFailure(segment.name, error)
+    this.stop()
+    this.#options.onFailure(file, error)
   }
 
-  #wakeIdle(): void {
-    if (this.#isBusy || this.#zeroFilled !== null) return
+  #wake(): void {
+    const isWaiting = this.#inFlight !== null && !this.#isWriting
+    if (isWaiting && this.#space.isWaiting) for (const wake of this.#stuckWaiters.splice(0)) wake()
+    if (this.#isWriting || this.#space.isBusy) return
     for (const wake of this.#idleWaiters.splice(0)) wake()
   }
-}
-
-function headerOf(
-  options: SegmentWriterOptions,
-  segment: Segment,
-  previousEnd: number,
-): Uint8Array {
-  const groups = options.baseState()
-  const headerBytes = segmentHeaderBytes(groups)
-  const sizeBytesMin = Math.max(headerBytes, Math.min(FIRST_CHUNK_BYTES, options.segmentBytesMax))
-  segment.headerBytes = headerBytes
-  segment.end = headerBytes
-  segment.syncedEnd = headerBytes
-  segment.allocatedBytes = sizeBytesMin
-  return encodeSegmentHeader({ sequence: segment.sequence, previousEnd, sizeBytesMin, groups })
-}
-
-/**
- * The file gets its name only when its first chunk, with the header, is on disk: whatever crash
- * comes, a file of that name has a header and at least that size.
- */
-async function createSegment(files: LogFiles, segment: Segment, header: Uint8Array): Promise<void> {
-  const unfinished = `${segment.name}.new`
-  const file = await files.open(unfinished)
-  try {
-    // A crash may have left more than the first chunk under this name.
-    segment.allocatedBytes = Math.max(file.sizeBytes, segment.allocatedBytes)
-    await settled(done => writeZeros(file, 0, segment.allocatedBytes, done))
-    await settled(done => file.write(header, header.length, 0, done))
-    await settled(done => file.sync(done))
-    await files.rename(unfinished, segment.name)
-    await files.syncDirectory()
-  } catch (error) {
-    await file.close()
-    throw error
-  }
-  segment.file = file
 }
 
 function growRound(round: Round, bytesMin: number): void {

@@ -9,6 +9,8 @@ export class Segment {
   file: LogFile | null = null
   /** Version of its format; nothing is added to one of an older version. */
   formatVersion: number = LOG_FORMAT_VERSION
+  /** Its first record; null once the file exists. */
+  header: Uint8Array | null = null
   headerBytes = 0
   /** Where the records end, those not written yet included. */
   end = 0
@@ -16,8 +18,10 @@ export class Segment {
   recoveredEnd = 0
   /** Bytes before this offset were on disk when the log was opened or the segment created. */
   syncedEnd = 0
-  /** Size of the file. */
+  /** Zeros were written up to here, so that records before it need no more room on disk. */
   allocatedBytes = 0
+  /** How far allocatedBytes is to come. */
+  targetBytes = 0
   /** Entries in here that were neither cut nor replaced. */
   liveEntries = 0
   /** Ticket of the last record that made an entry in here dead. */

@@ -115,8 +115,8 @@ export class Connection {
   tick(): void {
     const { silentPingsMax, backlogBytesMax } = this.#context.limits
     const { backlogBytes } = this.#outbox
-    const isAlive = this.#hasHeard || this.#outbox.hasMoved()
-    if (isAlive) this.#silentPings = 0
+    const hasMoved = this.#outbox.hasMoved()
+    if (this.#hasHeard || hasMoved) this.#silentPings = 0
     if (backlogBytes > BACKLOG_FACTOR * backlogBytesMax) {
       this.#break('backlog', `${backlogBytes} bytes are not taken`)
     } else if (this.#silentPings >= silentPingsMax) {

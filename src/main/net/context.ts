@@ -11,7 +11,10 @@ import type { Traffic } from './traffic.ts'
 
 /** What a transport does with what comes in. They must not throw: that ends the process. */
 export interface TransportHandlers {
-  /** Messages of one frame, in the order in which they were sent; payloads may be kept. */
+  /**
+   * Messages of one frame, in the order in which they were sent. Payloads may be kept, and with one
+   * of them the memory of its frame is.
+   */
   onMessages(peer: number, messages: readonly GroupMessage[]): void
   /** A request, which must be answered once, now or later (incoming-requests.ts). */
   onRequest(request: IncomingRequest): void

@@ -29,7 +29,8 @@ export class OutgoingRequests {
     return new Promise((resolve, reject) => {
       this.#checkRoom(payload.length)
       const id = this.#nextId
-      const frame = encodeRequest({ id, kind, timeoutMs, payload })
+      const wholeMs = Math.max(0, Math.ceil(timeoutMs))
+      const frame = encodeRequest({ id, kind, timeoutMs: wholeMs, payload })
       this.#nextId++
       const dueMs = this.#context.clock.nowMs() + timeoutMs
       const settle = (outcome: Uint8Array | MetastoreError): void => {

@@ -28,6 +28,13 @@ export interface TransportCounters extends Readonly<Traffic> {
   readonly incidents: Readonly<Record<Incident, number>>
 }
 
+/** What a node asks of its transport once it listens; a simulation puts its own in its place. */
+export type PeerTransport = Pick<
+  Transport,
+  'setPeers' | 'isReachable' | 'send' | 'request' | 'close'
+> &
+  Partial<Pick<Transport, 'counters'>>
+
 export class Transport implements AsyncDisposable {
   readonly #context: NetContext
   #listener: Listener | undefined
@@ -182,11 +189,12 @@ export class Transport implements AsyncDisposable {
     }
     if (before !== undefined) {
       incidents.count('replaced', { peer, why: 'it has connected again' })
+      // Takes itself out of those taken.
       before.end('replaced')
     }
     traffic.connectionsTaken++
     const connection = new Connection(peer, socket, reader, this.#context, () => {
-      if (this.#taken.get(peer) === connection) this.#taken.delete(peer)
+      this.#taken.delete(peer)
     })
     this.#taken.set(peer, connection)
     this.#links.get(peer)?.hurry()

@@ -60,9 +60,10 @@ function enterTerm(raft: Raft, received: Message): void {
 function handleOld(raft: Raft, received: Message): void {
   const { type, from } = received
   const { checkQuorum, preVote } = raft.options
-  if ((checkQuorum || preVote) && (type === 'heartbeat' || type === 'append')) {
-    // An old leader must learn of the term, though nobody campaigns here: stickiness and pre-vote
-    // would keep this member out, whose term is newer, for ever.
+  const isSilent = checkQuorum || preVote || !raft.isPromotable
+  if (isSilent && (type === 'heartbeat' || type === 'append')) {
+    // An old leader must learn of the term, though nobody campaigns here, whose term is newer:
+    // stickiness and pre-vote would keep this member out for ever, and a learner never stands.
     raft.send('appendResponse', from)
   } else if (type === 'preVote') {
     raft.send('preVoteResponse', from, { term: raft.term, reject: true })

@@ -106,7 +106,10 @@ export class DataDir {
     await syncDirectory(this.path)
   }
 
-  /** Which node of a cluster of several this is; undefined in a cluster of one. @throws CORRUPTION */
+  /**
+   * Which node of a cluster of several this is; undefined in a cluster of one.
+   * @throws CORRUPTION
+   */
   async readNode(): Promise<NodeIdentity | undefined> {
     const path = join(this.path, NODE_FILE)
     const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {

@@ -32,7 +32,8 @@ interface Found {
 
 /**
  * Reads the log once. A cut of which only the base is on disk is made, and goes out with the next
- * flush: what the base says holds behind it, and what the log still has there may be another history.
+ * flush: what the base says holds behind it, and what the log still has there may be another
+ * history.
  * @param initial the configuration of a group that never had another one
  * @throws CORRUPTION when nothing stands for what was cut off
  */

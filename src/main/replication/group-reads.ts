@@ -1,13 +1,15 @@
 /**
- * Linearizable reads of one group that wait for their index. Those of one turn share a question;
- * one that gets no answer, because a message or the leader was lost, is asked again.
+ * Linearizable reads of one group that wait for their index. Those of one turn share a question and
+ * its promise; one that gets no answer, because a message or the leader was lost, is asked again.
  */
 import { MetastoreError } from '../../codec/errors.ts'
 
 /** Ticks after which a question counts as lost. */
 const LOST_TICKS = 3
 
+/** All reads of a turn. */
 interface Waiter {
+  readonly index: Promise<number>
   readonly resolve: (index: number) => void
   readonly reject: (error: Error) => void
   ticks: number
@@ -24,6 +26,8 @@ export class GroupReads {
   readonly #asked = new Map<number, Question>()
   #unasked: Waiter[] = []
   readonly #ticksMax: number
+  /** The one of this turn, which is among them. */
+  #newest: Waiter | undefined
   #context: number
   #failure: Error | undefined
 
@@ -38,13 +42,21 @@ export class GroupReads {
     this.#ticksMax = ticksMax
   }
 
-  /** Asked with the next send(). Rejects with UNAVAILABLE when the leader does not confirm it. */
+  /**
+   * Asked with the next send(); the same promise for all until then. Rejects with UNAVAILABLE when
+   * the leader does not confirm it.
+   */
   ask(): Promise<number> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
-    return new Promise((resolve, reject) => this.#unasked.push({ resolve, reject, ticks: 0 }))
+    if (this.#newest === undefined) {
+      this.#newest = newWaiter()
+      this.#unasked.push(this.#newest)
+    }
+    return this.#newest.index
   }
 
   send(): void {
+    this.#newest = undefined
     if (this.#unasked.length === 0) return
     const context = this.#context++
     // Without a leader they wait for the next tick.
@@ -91,7 +103,17 @@ export class GroupReads {
     this.#failure ??= error
     const waiters = [...this.#unasked, ...[...this.#asked.values()].flatMap(of => of.waiters)]
     this.#unasked = []
+    this.#newest = undefined
     this.#asked.clear()
     for (const { reject } of waiters) reject(error)
   }
+}
+
+function newWaiter(): Waiter {
+  let [resolve, reject]: [Waiter['resolve'], Waiter['reject']] = [() => {}, () => {}]
+  const index = new Promise<number>((onIndex, onError) => {
+    resolve = onIndex
+    reject = onError
+  })
+  return { index, resolve, reject, ticks: 0 }
 }

@@ -18,6 +18,7 @@ import { Queue } from '../queue.ts'
 import { type ConfState, isOnlyVoter } from '../raft/configuration.ts'
 import { CONFIG_KIND, type Entry, type Proposal, type Snapshot } from '../raft/entry.ts'
 import type { Message } from '../raft/message.ts'
+import { leaseMsMax } from '../raft/options.ts'
 import type { Role } from '../raft/raft.ts'
 import { RaftGroup, type RaftStatus } from '../raft/raft-group.ts'
 import type { AppendWork, ApplyWork } from '../raft/ready.ts'
@@ -48,7 +49,8 @@ export interface RaftNodeOptions {
   /** Milliseconds from tick to tick, which is from heartbeat to heartbeat. */
   readonly tickMs: number
   readonly electionTicks: number
-  readonly leaseMs: number
+  /** Whether leaders answer reads by lease (docs/raft.md, Reads and leases). */
+  readonly hasLeases: boolean
   readonly random: (below: number) => number
   /** Monotonic milliseconds. */
   readonly now: () => number
@@ -57,6 +59,10 @@ export interface RaftNodeOptions {
   readonly onFailure: (error: unknown) => void
 }
 
+/** How much faster one node's clock may run than another's, where there are leases. */
+const DRIFT_MAX = 0.01
+/** Timers count whole milliseconds. */
+const SLACK_MS = 1
 /** How long a read waits for its confirmation. */
 const READ_TIMEOUT_MS = 10_000
 
@@ -90,12 +96,14 @@ export class RaftNode implements ReplicatedLog {
   /** Of the newest record that was handed to the disk. */
   #lastTicket = 0
   #timer: NodeJS.Timeout | undefined
+  #tickedMs = Number.NEGATIVE_INFINITY
   #isInTurn = false
   #isClosed = false
 
   constructor(options: RaftNodeOptions) {
     this.#options = options
-    const { nodeId, electionTicks, leaseMs, tickMs, random, logs, owners } = options
+    const { nodeId, electionTicks, tickMs, random, logs, owners } = options
+    const leaseMs = options.hasLeases ? leaseMsMax(electionTicks, tickMs - SLACK_MS, DRIFT_MAX) : 0
     const readTicks = Math.ceil(READ_TIMEOUT_MS / tickMs)
     this.#members = logs.map((log, group) => {
       const applied = log.firstIndex() - 1
@@ -130,7 +138,11 @@ export class RaftNode implements ReplicatedLog {
   }
 
   #tick(): void {
-    const now = this.#options.now()
+    const { now: clock, tickMs } = this.#options
+    const now = clock()
+    // Leases count on ticks that are no closer: after a late one the timer may fire early.
+    if (now - this.#tickedMs < tickMs - SLACK_MS) return
+    this.#tickedMs = now
     for (const member of this.#members) {
       member.core.tick(now)
       member.reads.tick()
@@ -209,7 +221,8 @@ export class RaftNode implements ReplicatedLog {
 
   /**
    * Resolves with the index up to which a read must see, so that it sees every write that was
-   * acknowledged before this call. All reads of a turn share one question to the members.
+   * acknowledged before this call. All reads of a turn share one question to the members, and the
+   * promise.
    */
   readIndex(group: number): Promise<number> {
     const member = this.#members[group]
@@ -349,9 +362,10 @@ export class RaftNode implements ReplicatedLog {
     return this.#members[group].core.role === 'leader'
   }
 
-  roleOf(group: number): 'leader' | 'follower' | 'learner' {
+  roleOf(group: number): 'leader' | 'follower' | 'learner' | 'none' {
     const { core, configuration } = this.#members[group]
     if (core.role === 'leader') return 'leader'
+    if (!this.isMember(group)) return 'none'
     return configuration.learners.includes(this.#options.nodeId) ? 'learner' : 'follower'
   }
 
@@ -397,6 +411,10 @@ export class RaftNode implements ReplicatedLog {
 
   get sizeBytes(): number {
     return this.#options.disk.sizeBytes
+  }
+
+  get isFull(): boolean {
+    return this.#options.disk.isFull
   }
 
   pinningGroup(): number | undefined {

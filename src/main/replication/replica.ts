@@ -173,7 +173,7 @@ export class Replica implements GroupOwner {
     this.#options.onLeading(true)
   }
 
-  /** The worker reads what it remembers of requests, and tables for it, which may be out of reach. */
+  /** The worker reads what it remembers of requests: tables for it may be out of reach. */
   #notPrepared(error: unknown): void {
     this.#isPreparing = false
     const isPassing = error instanceof MetastoreError && error.code === 'UNAVAILABLE'

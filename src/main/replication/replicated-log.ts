@@ -10,6 +10,13 @@ export interface ReplicatedLog {
    * @returns its index in the group, if the group's core takes it
    */
   propose(group: number, kind: number, payload: Uint8Array): number
+  /** Whether this node leads the group as its only voter: nobody else need be asked. */
+  isAlone(group: number): boolean
+  /**
+   * Resolves with the index up to which a read must see, so that it sees every write that was
+   * acknowledged before this call. Where this node leads, it then still led after the call.
+   */
+  readIndex(group: number): Promise<number>
   /** End of a turn: everything proposed goes out, with one sync for all. */
   flush(): void
   /** Entries of the group up to `index` are no longer needed. */
@@ -20,6 +27,8 @@ export interface ReplicatedLog {
   readonly sizeBytes: number
   /** A group that keeps the oldest part of the log from being removed; undefined when none does. */
   pinningGroup(): number | undefined
+  /** The disk is full: what is proposed now may wait for room; reads go on. */
+  readonly isFull: boolean
   close(): Promise<void>
 }
 

@@ -5,14 +5,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterFile } from '../../codec/cluster-file.ts'
 import { invalidRequest, MetastoreError } from '../../codec/errors.ts'
+import type { NetworkStatus } from '../../shared/api.ts'
 import { LeaderBalance } from '../cluster/leader-balance.ts'
-import { MemberBook } from '../cluster/member-book.ts'
+import { type KnownMembers, MemberBook } from '../cluster/member-book.ts'
 import type { Administer } from '../cluster/member-requests.ts'
 import { Members } from '../cluster/members.ts'
 import { initialConfiguration } from '../cluster/placement.ts'
 import type { DomainHandle } from '../domain-handle.ts'
 import type { DiskLog } from '../log/disk-log.ts'
-import { Transport } from '../net/transport.ts'
+import type { TransportHandlers } from '../net/context.ts'
+import { type PeerTransport, Transport } from '../net/transport.ts'
 import type { CheckedOptions } from '../options.ts'
 import { type ConfState, EMPTY_CONF_STATE, isOnlyVoter } from '../raft/configuration.ts'
 import type { DataDir } from '../recovery/data-dir.ts'
@@ -27,7 +29,7 @@ const SOLO = { nodeId: 1, electionTimeoutMs: 1000, heartbeatIntervalMs: 100 } as
 export interface ReplicationOptions {
   readonly options: CheckedOptions
   readonly cluster: ClusterFile
-  readonly dataDir: DataDir
+  readonly dataDir: Pick<DataDir, 'path' | 'readNode'>
   readonly disk: DiskLog
   readonly domains: readonly DomainHandle[]
   /** This node leads the domain from now on, or does no more. */
@@ -35,6 +37,11 @@ export interface ReplicationOptions {
   /** The domain is about to be handed over: what this node does as its leader must end. */
   readonly beforeHandOver: (domain: DomainHandle) => void
   readonly administer: Administer
+  /** What a simulation has instead of sockets and of members.json. */
+  readonly world?: {
+    readonly listen: (handlers: TransportHandlers) => PeerTransport
+    readonly book: KnownMembers
+  }
   /** The node cannot go on. */
   readonly onFailure: (error: unknown) => void
 }
@@ -47,7 +54,7 @@ export class Replication {
   readonly #options: ReplicationOptions
   readonly #groups: readonly RecoveredGroup[]
   readonly #replicas: readonly Replica[]
-  readonly #transport: Transport | undefined
+  readonly #transport: PeerTransport | undefined
   readonly #balance: LeaderBalance | undefined
   readonly #electionTimeoutMs: number
   #leadingWaiters: (() => void)[] = []
@@ -56,8 +63,8 @@ export class Replication {
   private constructor(
     options: ReplicationOptions,
     groups: readonly RecoveredGroup[],
-    transport: Transport | undefined,
-    book: MemberBook,
+    transport: PeerTransport | undefined,
+    book: KnownMembers,
   ) {
     this.#options = options
     this.#groups = groups
@@ -70,9 +77,10 @@ export class Replication {
     const logs = groups.map((start, group) => new GroupLog(disk, group, start))
     this.#replicas = domains.map((domain, group) => this.#replicaOf(domain, logs[group]))
     this.node = new RaftNode({
-      ...{ nodeId, disk, logs, owners: this.#replicas, leaseMs: 0 },
+      ...{ nodeId, disk, logs, owners: this.#replicas },
       tickMs: heartbeatIntervalMs,
       electionTicks: Math.ceil(electionTimeoutMs / heartbeatIntervalMs),
+      hasLeases: cluster?.readLeases ?? false,
       random: below => Math.floor(Math.random() * below),
       now: () => performance.now(),
       send: (group, message) => transport?.send(group, message),
@@ -104,23 +112,23 @@ export class Replication {
     const nodeId = cluster?.nodeId ?? SOLO.nodeId
     const initial = await initialConfigurations(options)
     const groups = await recoverGroups(disk, nodeId, domains.length, initial)
-    const book = await MemberBook.open(dataDir.path, cluster?.members ?? [])
+    const { world } = options
+    const book = world?.book ?? (await MemberBook.open(dataDir.path, cluster?.members ?? []))
     let replication: Replication | undefined
+    const handlers: TransportHandlers = {
+      onMessages: (_, messages) => replication?.node.receiveAll(messages),
+      onRequest: request => {
+        if (replication?.members !== undefined) replication.members.answer(request)
+        else request.respond(new MetastoreError('UNAVAILABLE', 'this node is not open yet'))
+      },
+      onLink: (peer, isUp) => replication?.members?.onLink(peer, isUp),
+    }
     const { clusterId } = options.cluster
     const { logger } = options.options
     const transport =
       cluster &&
-      (await Transport.listen(
-        { ...cluster, clusterId, logger },
-        {
-          onMessages: (_, messages) => replication?.node.receiveAll(messages),
-          onRequest: request => {
-            if (replication?.members !== undefined) replication.members.answer(request)
-            else request.respond(new MetastoreError('UNAVAILABLE', 'this node is not open yet'))
-          },
-          onLink: (peer, isUp) => replication?.members?.onLink(peer, isUp),
-        },
-      ))
+      (world?.listen(handlers) ??
+        (await Transport.listen({ ...cluster, clusterId, logger }, handlers)))
     replication = new Replication(options, groups, transport, book)
     return replication
   }
@@ -141,6 +149,11 @@ export class Replication {
       ...alone.map(group => this.#leads(group)),
       ...this.#groups.map(({ commit }, group) => domains[group].progress.reached(commit)),
     ])
+  }
+
+  networkStatus(): { network: NetworkStatus } | undefined {
+    const network = this.#transport?.counters?.()
+    return network && { network }
   }
 
   isLeading(domain: number): boolean {

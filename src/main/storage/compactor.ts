@@ -7,7 +7,7 @@ import { getTable, type TableDescription } from '../../codec/manifest.ts'
 import type { BuiltTable, KeyRange } from '../../shared/io-tasks.ts'
 import { REQUEST } from '../../shared/messages.ts'
 import type { DomainHandle } from '../domain-handle.ts'
-import type { IoPool } from '../io-pool.ts'
+import type { IoRunner } from '../io-pool.ts'
 import type { Logger } from '../options.ts'
 import type { ReplicatedLog } from '../replication/replicated-log.ts'
 import { BackgroundWork } from './background-work.ts'
@@ -27,7 +27,7 @@ export interface CompactorOptions {
   domain: DomainHandle
   committer: ManifestCommitter
   log: ReplicatedLog
-  io: IoPool
+  io: IoRunner
   /** Of all domains together: compactions leave threads of the I/O pool to flushes and fetches. */
   slots: Slots
   compression: 'lz4' | 'none'

@@ -7,7 +7,7 @@ import type { BuiltTable } from '../../shared/io-tasks.ts'
 import { REQUEST } from '../../shared/messages.ts'
 import type { DomainHandle } from '../domain-handle.ts'
 import type { FrozenMemtable } from '../domain-memtables.ts'
-import type { IoPool } from '../io-pool.ts'
+import type { IoRunner } from '../io-pool.ts'
 import type { Logger } from '../options.ts'
 import type { ReplicatedLog } from '../replication/replicated-log.ts'
 import { BackgroundWork } from './background-work.ts'
@@ -20,7 +20,7 @@ export interface FlusherOptions {
   domain: DomainHandle
   committer: ManifestCommitter
   log: ReplicatedLog
-  io: IoPool
+  io: IoRunner
   compression: 'lz4' | 'none'
   cacheDirectory: string
   logger: Logger

@@ -21,14 +21,14 @@ import {
 import type { BuiltTable } from '../../shared/io-tasks.ts'
 import { MANIFEST_EDIT, REQUEST } from '../../shared/messages.ts'
 import type { DomainHandle } from '../domain-handle.ts'
-import type { IoPool } from '../io-pool.ts'
+import type { IoRunner } from '../io-pool.ts'
 import { ENTRY_KIND, type ReplicatedLog } from '../replication/replicated-log.ts'
 import type { TableStore } from './table-store.ts'
 
 export interface ManifestCommitterOptions {
   domain: DomainHandle
   log: ReplicatedLog
-  io: IoPool
+  io: IoRunner
   tables: TableStore
   now: () => number
 }

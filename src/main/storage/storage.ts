@@ -6,7 +6,7 @@ import { MetastoreError } from '../../codec/errors.ts'
 import type { Manifest, ManifestName } from '../../codec/manifest.ts'
 import type { CollectedTables } from '../../shared/io-tasks.ts'
 import type { DomainHandle } from '../domain-handle.ts'
-import type { IoPool } from '../io-pool.ts'
+import type { IoRunner } from '../io-pool.ts'
 import type { CheckedOptions } from '../options.ts'
 import type { ReplicatedLog } from '../replication/replicated-log.ts'
 import { DomainStorage } from './domain-storage.ts'
@@ -17,7 +17,7 @@ import type { TableStore } from './table-store.ts'
 export interface StorageOptions {
   domains: readonly DomainHandle[]
   log: ReplicatedLog
-  io: IoPool
+  io: IoRunner
   tables: TableStore
   options: CheckedOptions
   cacheDirectory: string

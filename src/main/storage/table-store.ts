@@ -20,13 +20,13 @@ import type { BlockSource } from '../../shared/tables/table-handle.ts'
 import { TableHandle } from '../../shared/tables/table-handle.ts'
 import { TableMemory } from '../../shared/tables/table-memory.ts'
 import { Version } from '../../shared/version.ts'
-import type { IoPool } from '../io-pool.ts'
+import type { IoRunner } from '../io-pool.ts'
 import type { Logger } from '../options.ts'
 import type { WorkerLink } from '../worker-link.ts'
 import { LocalCache } from './local-cache.ts'
 
 export interface TableStoreOptions {
-  io: IoPool
+  io: IoRunner
   cacheDirectory: string
   /** Bytes of files in the local cache. */
   cacheBytesMax: number

@@ -8,6 +8,9 @@ import { constants } from 'node:fs'
 import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
+/** Where tables go on their way: what is asked of CacheFiles. */
+export type TableCache = Pick<CacheFiles, 'write' | 'writeRange'>
+
 export class CacheFiles {
   readonly #directory: string
 

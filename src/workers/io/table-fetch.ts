@@ -14,14 +14,14 @@ import type { OpenedTable } from '../../shared/io-tasks.ts'
 import type { ObjectStore } from '../../shared/object-store.ts'
 import { withRetry } from '../../shared/retry.ts'
 import { TableMemory } from '../../shared/tables/table-memory.ts'
-import type { CacheFiles } from './cache-files.ts'
+import type { TableCache } from './cache-files.ts'
 
 /** The first guess at the size of all that is not blocks: right for tables of some 10 MiB. */
 const TAIL_BYTES = 512 * 1024
 
 export interface FetchContext {
   bucket: ObjectStore
-  cache: CacheFiles
+  cache: TableCache
   cacheDirectory: string
   /** How long the bucket may take for one range, retries included. */
   deadlineMs: number

@@ -1,8 +1,9 @@
 /**
  * Goal: whatever crash comes, every entry reported durable is replayed, and what is replayed of a
  * group is a prefix of what was appended to it.
- * Method: random appends, conflicts, cuts, hard states, configurations, flushes, waits, power cuts
- * and process crashes against a model; the disk keeps a random subset of the unsynced pages and names.
+ * Method: random appends, conflicts, cuts, hard states, configurations, flushes, waits, times of a
+ * full disk, power cuts and process crashes against a model; the disk keeps a random subset of the
+ * unsynced pages and names. A record's write that met a full disk would be fatal, and fail the test.
  */
 import assert from 'node:assert/strict'
 import test from 'node:test'
@@ -10,7 +11,7 @@ import fc from 'fast-check'
 import type { LogConfiguration } from '../../../src/codec/segment-header.ts'
 import type { DiskLog } from '../../../src/main/log/disk-log.ts'
 import { FakeDisk } from './fake-disk.ts'
-import { bytesOf, openLog, replayed } from './log-driver.ts'
+import { bytesOf, nextTurnSchedule, openLog, replayed } from './log-driver.ts'
 
 const GROUPS = 3
 
@@ -55,6 +56,14 @@ const action = fc.oneof(
   {
     weight: 2,
     arbitrary: fc.record({ kind: fc.constant('drain'), group: groupId(), size: fc.nat(3) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('full'), group: groupId(), size: fc.nat(80) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('room'), group: groupId(), size: fc.nat(3) }),
   },
   {
     weight: 1,
@@ -163,10 +172,22 @@ class Model {
     this.push(group, { ...this.latest(group), ticket, configuration: `${index}:${text}` })
   }
 
+  /** From now on the disk has room for so many pages more. */
+  fill(pages: number): void {
+    const disk = this.disk.now
+    disk.capacityBytes = disk.usedBytes + pages * disk.pageBytes
+  }
+
+  makeRoom(): void {
+    this.disk.now.capacityBytes = Number.POSITIVE_INFINITY
+  }
+
   /** Reopens on what the crash left and compares it with every state that it may show. */
   async reopen(disk: FakeDisk, durability: 'fsync' | 'os'): Promise<void> {
+    const wasFull = Number.isFinite(this.disk.now.capacityBytes)
     this.disk.now = disk
-    this.log = await openLog(disk, { durability })
+    this.log = await openLog(disk, { durability, schedule: nextTurnSchedule })
+    if (wasFull) this.fill(0)
     const byGroup = new Map<number, string[]>()
     await this.log.replay(entry => {
       const texts = byGroup.get(entry.group) ?? []
@@ -216,7 +237,7 @@ async function run(actions: readonly Action[], seed: number, durability: 'fsync'
     return (random >>> 8) % 100 < percent
   }
   const disk = new FakeDisk()
-  const model = new Model(disk, await openLog(disk, { durability }))
+  const model = new Model(disk, await openLog(disk, { durability, schedule: nextTurnSchedule }))
   const ended: Action = { kind: 'power', group: 1, size: 50 }
   for (const { kind, group, size } of [...actions, ended, ended]) {
     if (kind === 'append') model.append(group, 0, size)
@@ -224,14 +245,19 @@ async function run(actions: readonly Action[], seed: number, durability: 'fsync'
     else if (kind === 'cut') model.cut(group, size)
     else if (kind === 'vote') model.vote(group, size)
     else if (kind === 'configure') model.configure(group, size)
-    else if (kind === 'drain') await model.log.drained()
-    else if (kind === 'flush') {
+    else if (kind === 'full') model.fill(size)
+    else if (kind === 'room') model.makeRoom()
+    else if (kind === 'drain') {
+      model.makeRoom()
+      await model.log.drained()
+    } else if (kind === 'flush') {
       model.log.flush()
       await turns(size)
     } else if (kind === 'power') {
       await model.reopen(model.disk.now.crashPower(chance(size)), durability)
     } else await model.reopen(model.disk.now.crashProcess(), durability)
   }
+  model.makeRoom()
   await replayed(model.log)
   await model.log.close()
 }

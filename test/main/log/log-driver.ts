@@ -1,6 +1,7 @@
 /** Helpers of the log's tests: an open log on a fake disk, and what it holds. */
 import assert from 'node:assert/strict'
 import { DiskLog, type DiskLogOptions } from '../../../src/main/log/disk-log.ts'
+import type { Schedule } from '../../../src/main/log/space-ahead.ts'
 import type { FakeDisk } from './fake-disk.ts'
 
 /** Opens a log of 4 KiB segments; a fatal error fails the test unless the options say otherwise. */
@@ -18,6 +19,12 @@ export function openLog(files: FakeDisk, options: Partial<DiskLogOptions> = {}):
 /** The fake disk does one thing a turn. */
 export function nextTurn(): Promise<void> {
   return new Promise(resolve => setImmediate(resolve))
+}
+
+/** Every delay is a turn. */
+export const nextTurnSchedule: Schedule = task => {
+  const immediate = setImmediate(task)
+  return () => clearImmediate(immediate)
 }
 
 export function bytesOf(text: string): Uint8Array {

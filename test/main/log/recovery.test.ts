@@ -43,13 +43,15 @@ async function opened(bytes: Uint8Array): Promise<string[] | string> {
   disk.place(segmentName(1), bytes)
   let warnings = 0
   try {
-    const log = await openLog(disk, { logger: { warn: () => warnings++ } })
+    const log = await openLog(disk, { logger: { info: assert.fail, warn: () => warnings++ } })
     const found = await replayed(log)
     // The log must take more after the cut, and read it back.
     const next = (log.groups()[0]?.lastIndex ?? 0) + 1
     log.append(1, 9, next, 0, bytesOf('after'))
     await log.close()
-    const again = await openLog(disk, { logger: { warn: () => assert.fail('cut twice') } })
+    const again = await openLog(disk, {
+      logger: { info: assert.fail, warn: () => assert.fail('cut twice') },
+    })
     assert.deepEqual(await replayed(again), [...found, `1/9/${next}/0:after`])
     await again.close()
     return found
@@ -133,7 +135,9 @@ test('a torn tail is zeroed, synced and told through the logger', async () => {
   const damaged = new FakeDisk()
   damaged.place(segmentName(1), bytes)
   const told: object[] = []
-  const log = await openLog(damaged, { logger: { warn: details => told.push(details) } })
+  const log = await openLog(damaged, {
+    logger: { info: assert.fail, warn: details => told.push(details) },
+  })
   await log.close()
   const written = damaged.crashPower(() => false).bytesOf(segmentName(1))
   assert.ok(written.subarray(lastStart).every(byte => byte === 0))
@@ -180,7 +184,7 @@ test('a damaged or shortened tail of a segment that has a successor is CORRUPTIO
 
 test('an empty newest segment with its name is CORRUPTION, one without is nothing', async () => {
   const disk = await manySegments()
-  const next = disk.names.size + 1
+  const next = disk.segmentCount + 1
   disk.place(`${segmentName(next)}.new`, new Uint8Array(8).fill(7))
   const log = await openLog(disk)
   await appendMany(log, 1, 101, 100)
@@ -188,14 +192,14 @@ test('an empty newest segment with its name is CORRUPTION, one without is nothin
   const again = await openLog(disk)
   assert.equal((await replayed(again)).length, 200)
   await again.close()
-  disk.place(segmentName(disk.names.size + 1), new Uint8Array(4096))
+  disk.place(segmentName(disk.segmentCount + 1), new Uint8Array(4096))
   await assert.rejects(openLog(disk), { code: 'CORRUPTION' })
   assert.equal(disk.openFiles, 0)
 })
 
 test('a name that a dead process had not synced is synced before the segment is used', async () => {
   const disk = await manySegments()
-  const last = disk.names.size
+  const last = disk.segmentCount
   const found = disk.crashProcess()
   found.durableNames.delete(segmentName(last))
   const log = await openLog(found)

@@ -7,9 +7,22 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import test from 'node:test'
+import test, { afterEach } from 'node:test'
 import type { MetastoreError } from '../../../src/codec/errors.ts'
-import { closeAll, connectAll, connectRaw, HELD, HOST, Member, until } from './members.ts'
+import { ManualClock } from './manual-clock.ts'
+import {
+  cleanUp,
+  closeAll,
+  connectAll,
+  connectRaw,
+  HELD,
+  HOST,
+  Member,
+  Stranger,
+  until,
+} from './members.ts'
+
+afterEach(cleanUp)
 
 test('close rejects what waits, and leaves no socket, server or timer', async () => {
   const before = handles()
@@ -65,6 +78,26 @@ test('close ends attempts and waits of links to peers that are not there', async
   await one.transport.close()
   await new Promise(resolve => server.close(resolve))
   await until(() => handles().join() === before.join(), 'the end of all handles')
+})
+
+test('timers go with what they are for, and all of them with the transport', async () => {
+  const clock = new ManualClock()
+  const members = [await Member.start(1, { clock }), await Member.start(2, { clock })]
+  const [one, two] = members
+  await connectAll(members)
+  const stranger = new Stranger(one.transport.port)
+  stranger.socket.end()
+  await until(() => one.count('closedEarly') === 1)
+  // The next ping of each.
+  assert.equal(clock.timerCount, 2)
+  const asked = [one.ask(2, HELD), two.ask(1, HELD)]
+  assert.equal(clock.timerCount, 4)
+  await until(() => members.every(({ held }) => held.length === 1))
+  for (const { held } of members) held[0].respond(new Uint8Array(0))
+  await Promise.all(asked)
+  assert.equal(clock.timerCount, 2)
+  await closeAll(members)
+  assert.equal(clock.timerCount, 0)
 })
 
 test('a member that does not take the last words does not hold up the end', async () => {

@@ -4,8 +4,8 @@ import type { Clock } from '../../../src/main/net/clock.ts'
 export class ManualClock implements Clock {
   #nowMs = 1000
   readonly #timers = new Map<object, { dueMs: number; run: () => void }>()
-  /** Timers that were ever set. */
-  setCount = 0
+  /** Of all timers that were ever set, in order. */
+  readonly delaysMs: number[] = []
 
   nowMs(): number {
     return this.#nowMs
@@ -13,7 +13,7 @@ export class ManualClock implements Clock {
 
   after(delayMs: number, run: () => void): () => void {
     const key = {}
-    this.setCount++
+    this.delaysMs.push(delayMs)
     this.#timers.set(key, { dueMs: this.#nowMs + delayMs, run })
     return () => this.#timers.delete(key)
   }

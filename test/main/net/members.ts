@@ -1,9 +1,9 @@
 /** Transports on loopback for tests, which keep what they are given; and sockets of strangers. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FRAME_BYTES_MAX, type Frame } from '../../../src/codec/frame-format.ts'
 import type { GroupMessage } from '../../../src/codec/raft-messages.ts'
@@ -23,10 +23,19 @@ import { message } from '../../../src/main/raft/message.ts'
 export const CLUSTER = '00112233-4455-4677-8899-aabbccddeeff'
 export const SECRET = 'a secret of the tests'
 export const HOST = '127.0.0.1'
+const CERTIFICATES = 'test/main/net/certificates'
 /** Requests of this kind are answered at once with their own payload. */
 export const ECHO = 1
 /** Others are kept until the test answers them. */
 export const HELD = 2
+
+/** What a test that fails would leave open, and the process would not end. */
+const leftovers: (() => unknown)[] = []
+
+/** After each test. Closing twice does no harm. */
+export async function cleanUp(): Promise<void> {
+  await Promise.all(leftovers.splice(0).map(close => close()))
+}
 
 export class Member {
   readonly nodeId: number
@@ -62,6 +71,7 @@ export class Member {
         onLink: (peer, isUp) => member.links.push([peer, isUp]),
       },
     )
+    leftovers.push(() => member.transport.close())
     return member
   }
 
@@ -122,6 +132,7 @@ export class Stranger {
 
   constructor(port: number) {
     this.socket = connect({ host: HOST, port })
+    leftovers.push(() => this.socket.destroy())
     this.socket.on('data', chunk => this.received.push(chunk))
     this.socket.on('error', () => {})
     this.socket.on('close', () => {
@@ -145,6 +156,7 @@ export interface RawMember {
 }
 
 function greeted(socket: Socket, handshake: Handshake): Promise<RawMember> {
+  leftovers.push(() => socket.destroy())
   socket.on('error', () => {})
   return new Promise((resolve, reject) => {
     greet(socket, handshake, (outcome: GreetingOutcome) => {
@@ -157,11 +169,26 @@ function greeted(socket: Socket, handshake: Handshake): Promise<RawMember> {
 
 const nonces = (): Uint8Array => randomBytes(32)
 
-/** Connects to a member, as `nodeId`. */
-export function connectRaw(nodeId: number, to: Member): Promise<RawMember> {
+/**
+ * Connects to a member, as `nodeId`.
+ * @param behindProof goes out in one piece with the proof, before there is a welcome
+ */
+export function connectRaw(
+  nodeId: number,
+  to: Member,
+  behindProof: Uint8Array = new Uint8Array(0),
+): Promise<RawMember> {
   const identity = { clusterId: CLUSTER, nodeId, secret: SECRET }
-  const socket = connect(to.address)
-  return greeted(socket, new InitiatorHandshake(identity, to.nodeId, nonces))
+  const handshake = new InitiatorHandshake(identity, to.nodeId, nonces)
+  const { opening } = handshake
+  return greeted(connect(to.address), {
+    opening,
+    receive: frame => {
+      const step = handshake.receive(frame)
+      if (!('reply' in step) || step.reply === undefined) return step
+      return { reply: Buffer.concat([step.reply, behindProof]) }
+    },
+  })
 }
 
 /** Listens as `nodeId`; each connection of a member is given to `onMember`. */
@@ -174,6 +201,7 @@ export async function listenRaw(
     // One that is closed before it is through is of no interest.
     greeted(socket, new AcceptorHandshake(identity, nonces)).then(onMember, () => {})
   })
+  leftovers.push(() => server.close())
   await new Promise<void>(resolve => server.listen(0, HOST, () => resolve()))
   const address = server.address()
   assert.ok(typeof address === 'object' && address !== null)
@@ -201,7 +229,10 @@ export function tlsOf(name: 'member' | 'other-member'): TlsOptions {
 }
 
 function pem(file: string): string {
-  // The compiled tests are in .build, the certificates are not.
-  const folder = import.meta.dirname.replace(/\.build[/\\]test/, 'test')
-  return readFileSync(join(folder, 'certificates', file), 'utf8')
+  return readFileSync(join(projectRoot(import.meta.dirname), CERTIFICATES, file), 'utf8')
+}
+
+/** The compiled tests are in a folder of their own, the certificates are not. */
+function projectRoot(from: string): string {
+  return existsSync(join(from, 'package.json')) ? from : projectRoot(dirname(from))
 }

@@ -6,7 +6,7 @@
  */
 import assert from 'node:assert/strict'
 import { createHmac, randomBytes } from 'node:crypto'
-import test, { type TestContext } from 'node:test'
+import test, { afterEach, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   emptyFrame,
@@ -19,7 +19,9 @@ import {
 import { encodeHandshakeBytes, encodeHello } from '../../../src/codec/handshake-format.ts'
 import type { Refusal } from '../../../src/main/net/incidents.ts'
 import type { TransportOptions } from '../../../src/main/net/options.ts'
-import { CLUSTER, closeAll, connectAll, ECHO, Member, Stranger, until } from './members.ts'
+import { CLUSTER, cleanUp, closeAll, connectAll, ECHO, Member, Stranger, until } from './members.ts'
+
+afterEach(cleanUp)
 
 const OTHER_CLUSTER = '99999999-4455-4677-8899-aabbccddeeff'
 /** Of a frame with 32 bytes. */

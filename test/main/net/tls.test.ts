@@ -5,10 +5,22 @@
  * (certificates/make.sh), with none, and without TLS.
  */
 import assert from 'node:assert/strict'
-import test from 'node:test'
+import test, { afterEach } from 'node:test'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { message } from '../../../src/main/raft/message.ts'
-import { closeAll, connectAll, ECHO, HOST, Member, Stranger, tlsOf, until } from './members.ts'
+import {
+  cleanUp,
+  closeAll,
+  connectAll,
+  ECHO,
+  HOST,
+  Member,
+  Stranger,
+  tlsOf,
+  until,
+} from './members.ts'
+
+afterEach(cleanUp)
 
 const TLS = tlsOf('member')
 const QUICK = { reconnectMsMin: 5, reconnectMsMax: 20 }

@@ -5,7 +5,7 @@
  * decides.
  */
 import assert from 'node:assert/strict'
-import test from 'node:test'
+import test, { afterEach } from 'node:test'
 import { MetastoreError } from '../../../src/codec/errors.ts'
 import {
   emptyFrame,
@@ -15,6 +15,8 @@ import {
   FRAME_RAFT,
   FRAME_REQUEST,
   FRAME_WELCOME,
+  finishFrame,
+  startFrame,
 } from '../../../src/codec/frame-format.ts'
 import { decodeRaftBatch } from '../../../src/codec/raft-batch-reader.ts'
 import { decodeClose, encodeRequest } from '../../../src/codec/request-format.ts'
@@ -23,6 +25,7 @@ import { Transport } from '../../../src/main/net/transport.ts'
 import { message } from '../../../src/main/raft/message.ts'
 import { ManualClock } from './manual-clock.ts'
 import {
+  cleanUp,
   closeAll,
   connectAll,
   connectRaw,
@@ -35,6 +38,8 @@ import {
   type RawMember,
   until,
 } from './members.ts'
+
+afterEach(cleanUp)
 
 const QUICK: Partial<TransportLimits> = { reconnectMsMin: 5, reconnectMsMax: 20 }
 
@@ -53,6 +58,17 @@ test('messages arrive in order, those of a turn in one frame', async () => {
   assert.deepEqual(two.messages[3].message, message('timeoutNow', 2, { from: 1, term: 7 }))
   assert.ok(two.say(1, 8))
   await until(() => one.messages.length === 1)
+  await closeAll(members)
+})
+
+test('many messages of a turn go in several frames, none of which is huge', async () => {
+  const members = [await Member.start(1), await Member.start(2)]
+  const [one, two] = members
+  await connectAll(members)
+  const before = one.transport.counters().framesSent
+  for (let group = 0; group < 10_000; group++) assert.ok(one.say(2, 7, group))
+  await until(() => two.messages.length === 10_000)
+  assert.equal(one.transport.counters().framesSent, before + 3)
   await closeAll(members)
 })
 
@@ -215,7 +231,29 @@ test('too many requests are OVERLOADED at the one who is asked', async () => {
   await until(() => two.held.length === 2)
   await assert.rejects(one.ask(2, ECHO), { code: 'OVERLOADED', details: { retryAfterMs: 50 } })
   two.held[0].respond(new Uint8Array(0))
+  // Twice does not make more room.
+  two.held[0].respond(new Uint8Array(0))
   assert.equal(await one.ask(2, ECHO, 'room'), 'room')
+  const third = one.ask(2, HELD)
+  await until(() => two.held.length === 3)
+  await assert.rejects(one.ask(2, ECHO), { code: 'OVERLOADED' })
+  two.held[2].respond(new Uint8Array(0))
+  await third
+  await closeAll([one, two])
+})
+
+test('too many bytes of requests are OVERLOADED at the one who is asked', async () => {
+  const one = await Member.start(1)
+  const two = await Member.start(2, { limits: { requestBytesMax: 1000 } })
+  await connectAll([one, two])
+  const text = 'x'.repeat(600)
+  const first = one.ask(2, HELD, 'small')
+  for (let i = 0; i < 3; i++) assert.equal(await one.ask(2, ECHO, text), text)
+  const second = one.ask(2, HELD, text)
+  await until(() => two.held.length === 2)
+  await assert.rejects(one.ask(2, ECHO, text), { code: 'OVERLOADED' })
+  for (const { respond } of two.held) respond(new Uint8Array(0))
+  await Promise.all([first, second])
   await closeAll([one, two])
 })
 
@@ -313,13 +351,14 @@ function requestFrame(id: number): Uint8Array {
   return encodeRequest({ id, kind: HELD, timeoutMs: 60_000, payload: new Uint8Array(1) })
 }
 
-test('a peer that says nothing is given up, one that answers pings is not', async () => {
+test('a peer that says nothing any more is given up, one that answers pings is not', async () => {
   const limits = { ...QUICK, pingIntervalMs: 20, silentPingsMax: 3 }
   const one = await Member.start(1, { limits })
   const three = await Member.start(3)
   const pings: number[] = []
   const { server, address } = await listenRaw(2, member => {
     const frames = framesOf(member)
+    member.socket.once('data', () => member.socket.write(emptyFrame(FRAME_PONG)))
     member.socket.on('close', () => {
       pings.push(frames.filter(({ type }) => type === FRAME_PING).length)
     })
@@ -331,7 +370,8 @@ test('a peer that says nothing is given up, one that answers pings is not', asyn
     ]),
   )
   await until(() => one.count('silent') >= 2 && pings.length >= 2)
-  assert.deepEqual(pings.slice(0, 2), [3, 3])
+  // Of an interval in which something came there is none.
+  assert.deepEqual(pings.slice(0, 2), [4, 4])
   assert.deepEqual(
     one.links.filter(([peer]) => peer === 3),
     [[3, true]],
@@ -361,7 +401,8 @@ test('a member that sends a broken frame is told so, closed and counted, and may
   const unknownType = emptyFrame(99)
   const lateWelcome = emptyFrame(FRAME_WELCOME)
   const emptyRequest = emptyFrame(FRAME_REQUEST)
-  const broken = [damaged, hugeLength, unknownType, lateWelcome, emptyRequest]
+  const fullPing = finishFrame(startFrame(FRAME_PING).u8(0))
+  const broken = [damaged, hugeLength, unknownType, lateWelcome, emptyRequest, fullPing]
   for (const [position, bytes] of broken.entries()) {
     const raw = await connectRaw(2, one)
     const frames = framesOf(raw)
@@ -396,18 +437,38 @@ test('an answer in bad form from a peer fails what waits, and the link is made a
 
 test('frames right behind the handshake are not lost', async () => {
   const one = await Member.start(1)
-  const request = encodeRequest({
-    ...{ id: 5, kind: HELD, timeoutMs: 1000 },
-    payload: new TextEncoder().encode('early'),
-  })
+  const raw = await connectRaw(2, one, requestFrame(5))
+  await until(() => one.held.length === 1)
+  const frames = framesOf(raw)
+  one.held[0].respond(new Uint8Array(1))
+  await until(() => frames.length === 1)
+  raw.socket.destroy()
+  await one.transport.close()
+})
+
+test('a peer that closes as soon as it is connected is tried less and less often', async () => {
+  const clock = new ManualClock()
+  const limits = { reconnectMsMin: 100, reconnectMsMax: 4000, pingIntervalMs: 1000 }
+  const one = await Member.start(1, { clock, limits, random: () => 0 })
+  let isPatient = false
   const { server, address } = await listenRaw(2, ({ socket }) => {
-    // In the same turn as the welcome, so most likely in one packet with it.
-    socket.write(request)
-    socket.resume()
+    if (!isPatient) socket.destroy()
   })
   one.transport.setPeers(new Map([[2, address]]))
-  await until(() => one.held.length === 1)
-  assert.equal(new TextDecoder().decode(one.held[0].payload), 'early')
+  const waits: number[] = []
+  for (let i = 1; i <= 5; i++) {
+    await until(() => one.links.length === 2 * i)
+    isPatient = i === 5
+    waits.push(clock.delaysMs[clock.delaysMs.length - 1])
+    clock.advance(waits[i - 1])
+  }
+  assert.deepEqual(waits, [50, 100, 200, 400, 800])
+  // The last one holds, until it is found silent: longer than the longest wait.
+  await until(() => one.links.length === 11)
+  clock.advance(6000)
+  assert.equal(one.count('silent'), 1)
+  // Others are of pings and handshakes.
+  assert.equal(clock.delaysMs.filter(delayMs => delayMs < 1000).at(-1), 50)
   await one.transport.close()
   server.close()
 })

@@ -43,7 +43,7 @@ class Node implements AsyncDisposable {
     }
     this.node = new RaftNode({
       ...{ nodeId: 1, disk, logs: [this.log], owners: [owner] },
-      ...{ tickMs: TICK_MS, electionTicks: 10, leaseMs: 0 },
+      ...{ tickMs: TICK_MS, electionTicks: 10, hasLeases: false },
       random: () => 0,
       now: () => performance.now(),
       send: (_, sent) => this.sent.push(sent),

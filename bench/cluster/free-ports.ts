@@ -1,0 +1,13 @@
+/** Ports of the loopback that are free now. */
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+
+export const HOST = '127.0.0.1'
+
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, HOST))
+  await Promise.all(servers.map(server => once(server, 'listening')))
+  const ports = servers.map(server => (server.address() as AddressInfo).port)
+  await Promise.all(servers.map(server => once(server.close(), 'close')))
+  return ports
+}

@@ -1,0 +1,347 @@
+/**
+ * One life of a node: the real parts, put together as in src/main/engine.ts, on one thread. Its
+ * workers' loops, its I/O pool, disk, bucket and connections are the simulation's.
+ */
+import { ByteReader } from '../../../src/codec/bytes.ts'
+import type { ClusterFile } from '../../../src/codec/cluster-file.ts'
+import { stampVersion4 } from '../../../src/codec/uuid.ts'
+import type { KnownMembers, Member } from '../../../src/main/cluster/member-book.ts'
+import type { AdminOperation } from '../../../src/main/cluster/member-requests.ts'
+import { RoutedDomain } from '../../../src/main/cluster/routed-domain.ts'
+import { DomainHandle } from '../../../src/main/domain-handle.ts'
+import { DomainMemtables } from '../../../src/main/domain-memtables.ts'
+import type { IoRunner } from '../../../src/main/io-pool.ts'
+import { DiskLog } from '../../../src/main/log/disk-log.ts'
+import type { LogFiles } from '../../../src/main/log/log-files.ts'
+import { type CheckedOptions, checkOptions, type Logger } from '../../../src/main/options.ts'
+import { Replication } from '../../../src/main/replication/replication.ts'
+import { CachedBlocks } from '../../../src/main/storage/cached-blocks.ts'
+import { Storage } from '../../../src/main/storage/storage.ts'
+import { TableStore } from '../../../src/main/storage/table-store.ts'
+import { WorkerLink } from '../../../src/main/worker-link.ts'
+import { Control } from '../../../src/shared/control.ts'
+import type { IoResults, IoTask } from '../../../src/shared/io-tasks.ts'
+import { getError, type MemtableMessage, RESPONSE } from '../../../src/shared/messages.ts'
+import type { ObjectStore } from '../../../src/shared/object-store.ts'
+import { BlockCache, BlockCacheReader } from '../../../src/shared/tables/block-cache.ts'
+import { TableFiles } from '../../../src/shared/tables/table-files.ts'
+import { runIoTask } from '../../../src/workers/io/run-io-task.ts'
+import { PartitionLoop } from '../../../src/workers/partition-loop.ts'
+import type { Dice } from '../dice.ts'
+import type { Host } from './host.ts'
+import { Peers, type Wire } from './peers.ts'
+import type { NodeSettings } from './settings.ts'
+
+const IO_DEADLINE_MS = 30_000
+const FIRST_MEMTABLES = 2
+/** Nothing is ever there: tables are read from the bucket. */
+const NO_DIRECTORY = '/nonexistent'
+const PUMP_DELAY_MS = 0.1
+/** A worker that waits for main so often waits for ever. */
+const WAITS_MAX = 1000
+
+export interface NodeStackOptions {
+  readonly settings: NodeSettings
+  readonly cluster: ClusterFile
+  readonly host: Host
+  readonly wire: Wire
+  readonly dice: Dice
+  readonly files: LogFiles
+  readonly bucket: ObjectStore
+  readonly book: KnownMembers
+  readonly isFounder: boolean
+  readonly logger: Logger
+  /** How long a worker's round begins after there is something to do, at most. */
+  readonly workerDelayMs: () => number
+  readonly onFailure: (error: unknown) => void
+}
+
+export class NodeStack {
+  readonly domains: DomainHandle[] = []
+  readonly routed: RoutedDomain[] = []
+  readonly #options: NodeStackOptions
+  readonly #checked: CheckedOptions
+  readonly #control: Control
+  readonly #tables: TableStore
+  readonly #links: WorkerLink[] = []
+  readonly #loops: PartitionLoop[] = []
+  readonly #blocks: CachedBlocks[] = []
+  readonly #io: IoRunner
+  readonly #plannedLoops = new Set<number>()
+  #isPumpPlanned = false
+  #isPumping = false
+  #waits = 0
+  #disk: DiskLog | undefined
+  #peers: Peers | undefined
+  #replication: Replication | undefined
+  #storage: Storage | undefined
+  /** Whether it serves callers. */
+  isOpen = false
+
+  constructor(options: NodeStackOptions) {
+    this.#options = options
+    const { settings, cluster, bucket, logger } = options
+    this.#checked = checkedOptions(options)
+    const cache = { write: async () => false, writeRange: async () => false }
+    const context = { bucket, deadlineMs: IO_DEADLINE_MS, cacheOf: () => cache }
+    this.#io = {
+      run: async <T extends IoTask>(task: T): Promise<IoResults[T['type']]> =>
+        (await runIoTask(task, context)) as IoResults[T['type']],
+    }
+    this.#tables = new TableStore({
+      ...{ io: this.#io, cacheDirectory: NO_DIRECTORY, logger, onEvicted: () => {} },
+      cacheBytesMax: Number.MAX_SAFE_INTEGER,
+      tableMemoryBytesMax: settings.tableMemoryBytesMax,
+    })
+    const workers = Math.min(settings.workers, cluster.domains.length)
+    this.#control = Control.create(workers, cluster.domains.length)
+    this.#startWorkers(workers)
+  }
+
+  #startWorkers(workers: number): void {
+    const { settings, cluster } = this.#options
+    const { memtableBytesMax } = settings
+    const memtables = cluster.domains.map(() =>
+      Array.from({ length: FIRST_MEMTABLES }, (_, i) => ({
+        id: i + 1,
+        memory: DomainMemtables.allocate(memtableBytesMax),
+      })),
+    )
+    for (let worker = 0; worker < workers; worker++) {
+      const domains = cluster.domains
+        .map((uuid, domain) => ({ domain, uuid }))
+        .filter(({ domain }) => domain % workers === worker)
+      const first: MemtableMessage[] = domains.flatMap(({ domain }) =>
+        memtables[domain].map(({ id, memory }) => ({ domain, life: 0, memtableId: id, memory })),
+      )
+      const blockCache = BlockCache.create(settings.blockCacheBytesMax)
+      const files = new TableFiles(NO_DIRECTORY, new BlockCache(BlockCache.create(0)))
+      this.#blocks.push(new CachedBlocks(new BlockCacheReader(blockCache), files))
+      const { clusterId } = cluster
+      const cacheDirectory = NO_DIRECTORY
+      const data = { clusterId, domains, memtableBytesMax, cacheDirectory, blockCache }
+      this.#links.push(this.#link(worker, workers, data, first))
+    }
+    for (const [number, uuid] of cluster.domains.entries()) {
+      this.domains.push(
+        new DomainHandle({
+          ...{ number, uuid, memtableBytesMax, control: this.#control, tables: this.#tables },
+          link: this.#links[number % workers],
+          readsHere: settings.readPath === 'auto',
+          memtables: memtables[number],
+          blocks: this.#blocks[number % workers],
+        }),
+      )
+    }
+  }
+
+  #link(
+    worker: number,
+    workers: number,
+    data: ConstructorParameters<typeof WorkerLink>[3],
+    memtables: readonly MemtableMessage[],
+  ): WorkerLink {
+    const { dice, onFailure } = this.#options
+    const newId = (into: Uint8Array): void => {
+      for (let i = 0; i < 16; i++) into[i] = dice.below(256)
+      stampVersion4(into)
+    }
+    return new WorkerLink(worker, workers, this.#control, data, memtables, onFailure, started => {
+      const waitForMain = (): void => this.#letMainWork()
+      this.#loops.push(new PartitionLoop({ data: started, newId, waitForMain }))
+      return { expectEnd: () => {}, ended: async () => {} }
+    })
+  }
+
+  /** As Engine.open(), from the recovery of the log on. */
+  async open(): Promise<void> {
+    const { files, cluster, settings, logger, onFailure, host, wire, book } = this.#options
+    const { isFounder } = this.#options
+    this.#disk = await DiskLog.open({
+      ...{ directory: '', durability: settings.durability, files, logger },
+      segmentBytesMax: settings.segmentBytesMax,
+      onFatal: onFailure,
+    })
+    const { domains } = this
+    this.#replication = await Replication.open({
+      ...{ options: this.#checked, domains, disk: this.#disk, cluster, onFailure },
+      dataDir: { path: '', readNode: async () => ({ nodeId: this.#options.host.id, isFounder }) },
+      onLeading: (domain, isLeading) => this.#onLeading(domain, isLeading),
+      beforeHandOver: domain => this.#storage?.end(domain.number),
+      administer: (operation, domain, args) => this.administer(operation, domain, args),
+      world: {
+        book,
+        listen: handlers => {
+          this.#peers = new Peers(host, wire, handlers)
+          return this.#peers
+        },
+      },
+    })
+    const { node, members } = this.#replication
+    this.#storage = new Storage({
+      ...{ domains, options: this.#checked, io: this.#io, tables: this.#tables, log: node },
+      cacheDirectory: NO_DIRECTORY,
+      now: Date.now,
+      random: Math.random,
+    })
+    for (const domain of domains) this.routed.push(new RoutedDomain(domain, members))
+    await this.#replication.start()
+    this.isOpen = true
+  }
+
+  /** The process has ended. */
+  release(): void {
+    for (const loop of this.#loops) loop.close()
+  }
+
+  get disk(): DiskLog | undefined {
+    return this.#disk
+  }
+
+  get peers(): Peers | undefined {
+    return this.#peers
+  }
+
+  get replication(): Replication | undefined {
+    return this.#replication
+  }
+
+  #onLeading(domain: DomainHandle, isLeading: boolean): void {
+    if (isLeading) void this.#storage?.begin(domain)
+    else this.#storage?.end(domain.number)
+  }
+
+  /** At the leader, wherever it is. */
+  async atLeader(operation: AdminOperation, domain: number, ...args: number[]): Promise<unknown> {
+    const members = this.#replication?.members
+    if (members === undefined) return this.administer(operation, domain, args)
+    return members.administer(operation, domain, args)
+  }
+
+  async administer(
+    operation: AdminOperation,
+    domain: number,
+    args: readonly number[],
+  ): Promise<unknown> {
+    switch (operation) {
+      case 'flush':
+        return await this.#storage?.flush(domain)
+      case 'compact':
+        return await this.#storage?.compact(domain)
+      case 'collectGarbage':
+        return await this.#storage?.collectGarbage(domain, false)
+      case 'countGarbage':
+        return await this.#storage?.collectGarbage(domain, true)
+      case 'transfer':
+        return await this.#replication?.handOver(domain, args[0])
+      case 'place':
+        return this.#replication?.node.place(domain, args)
+    }
+  }
+
+  // -------------------------------------------------------------- workers
+
+  /** After each event of the host: workers with something to do get their turn. */
+  wake(): void {
+    const { host, dice, workerDelayMs } = this.#options
+    for (const [worker, loop] of this.#loops.entries()) {
+      if (loop.isIdle || this.#plannedLoops.has(worker)) continue
+      this.#plannedLoops.add(worker)
+      host.later(dice.between(0.01, workerDelayMs()), () => {
+        this.#plannedLoops.delete(worker)
+        this.#waits = 0
+        if (loop.work()) this.#planPump()
+      })
+    }
+  }
+
+  #planPump(): void {
+    if (this.#isPumpPlanned) return
+    this.#isPumpPlanned = true
+    const { host, dice } = this.#options
+    host.later(dice.between(0.01, PUMP_DELAY_MS), () => {
+      this.#isPumpPlanned = false
+      this.#pump()
+    })
+  }
+
+  /** In the middle of a worker's round: it waits for main, which is another thread. */
+  #letMainWork(): void {
+    if (++this.#waits > WAITS_MAX) throw new Error('a worker waits for main for ever')
+    this.#pump()
+  }
+
+  #pump(): void {
+    if (this.#isPumping) return
+    this.#isPumping = true
+    try {
+      let drained = 0
+      for (const link of this.#links) drained += link.drain(this.#onResponse)
+      if (drained > 0) this.#replication?.node.flush()
+    } catch (error) {
+      this.#options.onFailure(error)
+    } finally {
+      this.#isPumping = false
+    }
+  }
+
+  readonly #onResponse = (bytes: Uint8Array, start: number, end: number): void => {
+    const reader = new ByteReader(bytes, 'response', start, end)
+    const kind = reader.u8()
+    const domain = this.domains[reader.varint()]
+    const call = reader.varint()
+    switch (kind) {
+      case RESPONSE.answer:
+        domain.onAnswer(call, reader)
+        break
+      case RESPONSE.proposal:
+        domain.onProposal(call, reader)
+        break
+      case RESPONSE.frozen:
+        domain.frozeMemtable(reader.varint(), reader.varint())
+        break
+      case RESPONSE.fetch:
+        this.#tables.onFetch(domain, reader)
+        break
+      case RESPONSE.manifest:
+      case RESPONSE.picked:
+      case RESPONSE.done:
+        domain.onManaged(call, reader)
+        break
+      default:
+        reader.u8()
+        this.#options.onFailure(getError(reader))
+    }
+  }
+}
+
+function checkedOptions({ settings, cluster, host, bucket, logger }: NodeStackOptions) {
+  const { nodes, replicationFactor, electionTimeoutMs, heartbeatIntervalMs } = settings
+  const { flushIntervalMs, logBytesMax, readPath, tableMemoryBytesMax } = settings
+  const checked = checkOptions({
+    ...{ dataDir: NO_DIRECTORY, objectStore: bucket, logger, workers: settings.workers },
+    ...{
+      flushIntervalMs,
+      logBytesMax,
+      readPath,
+      tableMemoryBytesMax,
+      ioThreads: { min: 1, max: 2 },
+    },
+    clusterId: cluster.clusterId,
+    partitions: cluster.domains.length,
+    cluster: {
+      ...{ nodeId: host.id, replicationFactor, electionTimeoutMs, heartbeatIntervalMs },
+      listen: addressOf(host.id),
+      members: membersOf(nodes),
+    },
+  })
+  return { ...checked, memtableBytesMax: settings.memtableBytesMax }
+}
+
+function addressOf(nodeId: number): { host: string; port: number } {
+  return { host: `node-${nodeId}`, port: 4100 }
+}
+
+export function membersOf(nodes: number): Member[] {
+  return Array.from({ length: nodes }, (_, i) => ({ nodeId: i + 1, ...addressOf(i + 1) }))
+}

@@ -1,0 +1,350 @@
+/**
+ * A whole cluster of nodes in virtual time, decided by its seed: the production code from callers
+ * down to log, state machine and bucket. Storms of faults while clients work, and between them calms
+ * in which every group must go on, flush, and be the same everywhere.
+ */
+import assert from 'node:assert/strict'
+import type { ClusterFile } from '../../../src/codec/cluster-file.ts'
+import { preferredLeader } from '../../../src/main/cluster/placement.ts'
+import { assertLinearizable } from '../../linearizability/checker.ts'
+import { keyValue } from '../../linearizability/key-value.ts'
+import { Dice } from '../dice.ts'
+import { EventQueue } from '../event-queue.ts'
+import { SimulationFailure } from '../failure.ts'
+import { Network } from '../network.ts'
+import { NO_TRACE, type Trace, Transcript } from '../trace.ts'
+import { Bucket } from './bucket.ts'
+import { Clients } from './clients.ts'
+import { contentsOf } from './contents.ts'
+import { Invariants } from './invariants.ts'
+import { Nemesis } from './nemesis.ts'
+import type { Packet } from './peers.ts'
+import { drawSettings, type NodeSettings } from './settings.ts'
+import { SimNode } from './sim-node.ts'
+import { VirtualTime } from './virtual-time.ts'
+
+const STORMS = 2
+const STORM_MS = 4000
+/** What calls, elections, retries and flushes may take when nothing is in their way. */
+const CALM_MS_MAX = 90_000
+const LOOK_MS = 300
+/** Only workers and bucket are slow for so long. */
+const SLOW_MS = 3000
+const CREATED_AT = 1_750_000_000_000
+
+/** What a run came to; of runs that never did a thing nothing is shown. */
+export interface NodeOutcome {
+  readonly leaderships: number
+  readonly manifests: number
+  readonly cuts: number
+  readonly writes: number
+  readonly reads: number
+  readonly refused: number
+  readonly unknown: number
+  readonly frames: number
+  readonly timeMs: number
+}
+
+/**
+ * Runs a seed. One that fails is run again, to have its transcript; it must fail in the same way.
+ * @param changed settings that shall not be those of the seed
+ * @throws SimulationFailure
+ */
+export async function simulateNodes(
+  seed: number,
+  changed: Partial<NodeSettings> = {},
+): Promise<NodeOutcome> {
+  const first = await outcomeOf(new NodeSimulation(seed, changed, false))
+  if (!(first instanceof Error)) return first
+  const again = new NodeSimulation(seed, changed, true)
+  const second = await outcomeOf(again)
+  const isSame = second instanceof Error && second.message === first.message
+  const cause = isSame ? first : new Error('not deterministic: it went otherwise the second time')
+  throw new SimulationFailure(seed, cause, again.transcript.lines)
+}
+
+/** A seed with all that happens, line by line. */
+export async function transcriptOf(seed: number): Promise<readonly string[]> {
+  const simulation = new NodeSimulation(seed, {}, true)
+  await outcomeOf(simulation)
+  return simulation.transcript.lines
+}
+
+async function outcomeOf(simulation: NodeSimulation): Promise<NodeOutcome | Error> {
+  try {
+    return await simulation.run()
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error))
+  }
+}
+
+class NodeSimulation {
+  readonly transcript: Transcript
+  readonly #queue = new EventQueue()
+  readonly #time: VirtualTime
+  readonly #settings: NodeSettings
+  readonly #bucket: Bucket
+  readonly #network: Network<Packet>
+  readonly #nodes: readonly SimNode[]
+  readonly #invariants: Invariants
+  readonly #clients: Clients
+  readonly #nemesis: Nemesis
+  readonly #trace: Trace
+  #requests = 0
+  #defect: unknown
+
+  constructor(seed: number, changed: Partial<NodeSettings>, keepsTranscript: boolean) {
+    const dice = new Dice(seed)
+    const queue = this.#queue
+    const settings = { ...drawSettings(dice), ...changed }
+    this.#settings = settings
+    this.transcript = new Transcript(() => queue.nowMs)
+    const trace = keepsTranscript ? this.transcript.trace : NO_TRACE
+    this.#trace = trace
+    trace(() => JSON.stringify(settings))
+    const time = new VirtualTime(queue, dice.fork())
+    this.#time = time
+    this.#bucket = new Bucket(() => CREATED_AT + queue.nowMs)
+    this.#invariants = new Invariants(this.#bucket)
+    this.#network = new Network(queue, dice.fork(), packet => {
+      const node = this.#nodes[packet.to - 1]
+      trace(() => `${packet.from} > ${packet.to}: ${packet.frame.length} bytes`)
+      node.host.run(() => node.running?.peers?.receive(packet))
+    })
+    const wire = {
+      send: (packet: Packet) => this.#network.send(packet),
+      isUp: (id: number) => this.#nodes[id - 1]?.host.isUp ?? false,
+      nextRequest: () => ++this.#requests,
+    }
+    const onDefect = (error: unknown): void => {
+      this.#defect ??= error
+    }
+    const cluster = clusterOf(settings)
+    const shared = { settings, cluster, queue, time, wire, bucket: this.#bucket, trace, onDefect }
+    this.#nodes = Array.from(
+      { length: settings.nodes },
+      (_, i) => new SimNode({ ...shared, id: i + 1, dice: dice.fork() }),
+    )
+    const world = { settings, queue, trace, nodes: this.#nodes, onDefect }
+    this.#clients = new Clients({ ...world, dice: dice.fork() })
+    this.#nemesis = new Nemesis({ ...world, dice: dice.fork(), network: this.#network })
+  }
+
+  async run(): Promise<NodeOutcome> {
+    this.#time.install()
+    try {
+      for (const node of this.#nodes) this.#queue.after(0, () => node.start())
+      for (let storm = 0; storm < STORMS; storm++) {
+        this.#clients.goOn()
+        this.#nemesis.start()
+        await this.#pass(STORM_MS)
+        this.#nemesis.calm()
+        this.#clients.pause()
+        await this.#expectCalm()
+        if (storm === 0) await this.#expectSteadyTerms()
+      }
+      await this.#readAll()
+    } finally {
+      this.#time.uninstall()
+      for (const node of this.#nodes) node.stop('process', 'the end')
+    }
+    assertLinearizable(keyValue, this.#clients.operations)
+    const { leaderships, manifests, cuts } = this.#invariants
+    const { writes, reads, refused, unknown } = this.#clients
+    const { nowMs: timeMs } = this.#queue
+    const frames = this.#network.sent
+    return { leaderships, manifests, cuts, writes, reads, refused, unknown, frames, timeMs }
+  }
+
+  async #pass(forMs: number): Promise<void> {
+    await this.#time.runUntil(this.#queue.nowMs + forMs, this.#afterEach)
+  }
+
+  /** After an event and its microtasks. */
+  readonly #afterEach = (): void => {
+    const { owner } = this.#time
+    const node = this.#nodes.find(({ host }) => host === owner)
+    if (node !== undefined) {
+      const wasUp = node.host.isUp
+      this.#invariants.observe(node)
+      node.settle()
+      if (wasUp !== node.host.isUp) this.#noticed(node)
+    } else this.#noticeStops()
+    if (this.#defect !== undefined) throw this.#defect
+  }
+
+  readonly #up = new Map<number, number>()
+
+  /** Nodes that were stopped or started by an event of the world. */
+  #noticeStops(): void {
+    for (const node of this.#nodes) {
+      const life = node.host.isUp ? node.host.life : -1
+      if (this.#up.get(node.id) !== life) this.#noticed(node)
+    }
+  }
+
+  #noticed({ id, host }: SimNode): void {
+    this.#up.set(id, host.isUp ? host.life : -1)
+    for (const other of this.#nodes) if (other.id !== id) other.running?.peers?.noticed(id)
+  }
+
+  // -------------------------------------------------------------- calm
+
+  /** Faults have stopped: everything that waits is settled, and all nodes are the same. */
+  async #expectCalm(): Promise<void> {
+    this.#trace(() => '-- calm')
+    const endMs = this.#queue.nowMs + CALM_MS_MAX
+    let why = ''
+    let isFlushed = false
+    while (this.#queue.nowMs < endMs) {
+      await this.#pass(LOOK_MS)
+      const open = this.#clients.underWay.map(({ what }) => what)
+      why = open.length > 0 ? `calls hang: ${open}` : this.#unsettled()
+      if (why !== '') continue
+      if (isFlushed) {
+        await this.#expectSame()
+        return
+      }
+      // With everything settled each domain writes something new, and flushes.
+      isFlushed = await this.#probe(endMs)
+    }
+    assert.fail(`no end of the calm: ${why}`)
+  }
+
+  /** What is not as it should be in calm; empty when all is. */
+  #unsettled(): string {
+    for (let domain = 0; domain < this.#settings.domains; domain++) {
+      const leader = this.#leaderOf(domain)
+      if (leader === undefined) return `nobody leads domain ${domain}`
+      const { commit, configuration } = leader.status
+      const preferred = preferredLeader(domain, configuration.voters)
+      if (leader.node.id !== preferred) return `domain ${domain} is not led by node ${preferred}`
+      if (configuration.votersOutgoing.length > 0) return `domain ${domain} is joint`
+      for (const id of [...configuration.voters, ...configuration.learners]) {
+        const stack = this.#nodes[id - 1].open
+        if (stack === undefined) return `node ${id} is not open`
+        const { index } = stack.domains[domain].progress
+        if (index < commit) return `node ${id} has ${index} of ${commit} of domain ${domain}`
+      }
+    }
+    return ''
+  }
+
+  #leaderOf(domain: number) {
+    for (const node of this.#nodes) {
+      const { open } = node
+      if (open?.replication?.isLeading(domain)) {
+        return { node, open, status: open.replication.node.status(domain) }
+      }
+    }
+    return undefined
+  }
+
+  /** @returns whether all domains were written to and flushed */
+  async #probe(endMs: number): Promise<boolean> {
+    const { domains } = this.#settings
+    let done = 0
+    for (let domain = 0; domain < domains; domain++) {
+      const leader = this.#leaderOf(domain)
+      if (leader === undefined) return false
+      const input = { do: 'put', key: `${domain}/probe`, value: `p${this.#queue.nowMs}` } as const
+      this.#queue.after(0, () =>
+        this.#clients.call(0, leader.node, input, () =>
+          leader.node.host.run(() => {
+            leader.node.open?.atLeader('flush', domain).then(
+              () => {
+                done++
+              },
+              (error: Error) => this.#trace(() => `flush of domain ${domain}: ${error.message}`),
+            )
+          }),
+        ),
+      )
+    }
+    for (let looks = 0; looks < 20 && this.#queue.nowMs < endMs; looks++) {
+      await this.#pass(LOOK_MS)
+      if (done === domains) return true
+    }
+    return false
+  }
+
+  /** All replicas of a domain have the same rows, and no more log than the manifest lets go. */
+  async #expectSame(): Promise<void> {
+    for (let domain = 0; domain < this.#settings.domains; domain++) {
+      const found = new Map<string, number[]>()
+      const leader = this.#leaderOf(domain)
+      assert.ok(leader !== undefined, `nobody leads domain ${domain} any more`)
+      const { voters, learners } = leader.status.configuration
+      for (const { id, open } of this.#nodes) {
+        const handle = open?.domains[domain]
+        if (handle === undefined || ![...voters, ...learners].includes(id)) continue
+        const contents = await contentsOf(handle, this.#bucket)
+        const text = `${handle.visibleSequence}: ${contents}`
+        found.set(text, [...(found.get(text) ?? []), id])
+        const cut = (open?.disk?.firstIndex(domain) ?? 1) - 1
+        const covered = handle.manifest?.lastIndex ?? 0
+        assert.ok(
+          cut >= covered,
+          `node ${id} keeps ${cut + 1}.. of domain ${domain}, of ${covered}`,
+        )
+      }
+      assert.equal(
+        found.size,
+        1,
+        `replicas of domain ${domain} differ: ${[...found].join(' and ')}`,
+      )
+    }
+  }
+
+  /** Workers and the bucket say nothing about who is alive. */
+  async #expectSteadyTerms(): Promise<void> {
+    this.#trace(() => '-- slow workers, no bucket')
+    const before = this.#terms()
+    for (const node of this.#nodes) {
+      node.workerDelayMs = 900
+      node.bucket.weather = { ...node.bucket.weather, latencyMs: 3000, failedPercent: 50 }
+    }
+    this.#clients.goOn()
+    await this.#pass(SLOW_MS)
+    assert.deepEqual(this.#terms(), before, 'terms while only workers and bucket were slow')
+    this.#clients.pause()
+    this.#nemesis.calm()
+    await this.#expectCalm()
+  }
+
+  #terms(): string[] {
+    return this.#nodes.flatMap(({ id, open }) =>
+      (open?.domains ?? []).map(
+        ({ number }) => `domain ${number} at ${id}: ${open?.replication?.node.term(number)}`,
+      ),
+    )
+  }
+
+  /** Every key once more, at every node. */
+  async #readAll(): Promise<void> {
+    for (const node of this.#nodes) {
+      for (let domain = 0; domain < this.#settings.domains; domain++) {
+        for (let key = 0; key < this.#settings.keys; key++) {
+          const input = { do: 'get', key: `${domain}/${key}` } as const
+          this.#queue.after(0, () => this.#clients.call(0, node, input, () => {}))
+        }
+      }
+    }
+    const before = this.#clients.reads
+    await this.#pass(5000)
+    const { nodes, domains, keys } = this.#settings
+    assert.equal(this.#clients.reads - before, nodes * domains * keys, 'reads at the end')
+  }
+}
+
+function clusterOf({ domains, nodes }: NodeSettings): ClusterFile {
+  const uuid = (number: number): string =>
+    `00000000-0000-4000-8000-${`${number}`.padStart(12, '0')}`
+  return {
+    clusterId: uuid(999),
+    hashing: 'murmur2',
+    domains: Array.from({ length: domains }, (_, domain) => uuid(domain + 1)),
+    createdAt: CREATED_AT,
+    founders: Array.from({ length: nodes }, (_, i) => i + 1),
+  }
+}
