@@ -78,6 +78,8 @@ export class DomainHandle {
   readonly #localReads = new LocalReads()
   #version: Version = Version.EMPTY
   #visible = 0
+  /** What snapshots below it saw is gone: another node has flushed or compacted. */
+  #snapshotFloor = 0
   #failure: MetastoreError | undefined
   /** Counts times of leading: an answer to a write of an earlier one is void. 0: not leading. */
   #leadership = 0
@@ -148,6 +150,7 @@ export class DomainHandle {
   /**
    * Answers on this thread if that needs no waiting, else on the worker.
    * @param sequence of a live snapshot; absent: the newest state
+   * @throws UNAVAILABLE when another node's flush has taken no regard of the snapshot
    */
   async read<N extends ReadName>(
     name: N,
@@ -157,6 +160,7 @@ export class DomainHandle {
     for (;;) {
       // Without a rebuild it is sent in this turn: calls take effect in the order they were made.
       while (this.#rebuilding !== undefined) await this.#rebuilding
+      this.#checkSnapshot(sequence)
       const life = this.#lives
       try {
         return await this.#readOnce(name, args, sequence)
@@ -219,6 +223,7 @@ export class DomainHandle {
   readSync<N extends ReadName>(name: N, args: ArgumentsOf<N>, sequence?: number): ResultOf<N> {
     if (this.#failure !== undefined) throw this.#failure
     if (this.#rebuilding !== undefined) throw this.#notLeading()
+    this.#checkSnapshot(sequence)
     const view = this.#viewAt(sequence)
     const answer = this.#localReads.answer(name, args, view, this.#blocks.withFiles)
     if (answer !== undefined) return answer.result
@@ -228,7 +233,18 @@ export class DomainHandle {
     )
   }
 
-  /** Keeps what is visible now readable, until it is released. */
+  #checkSnapshot(sequence: number | undefined): void {
+    if (sequence === undefined || sequence >= this.#snapshotFloor) return
+    throw new MetastoreError(
+      'UNAVAILABLE',
+      `metastore partition ${this.number}: the snapshot is lost, because another node has flushed`,
+    )
+  }
+
+  /**
+   * Keeps what is visible now readable, until it is released; or until another node flushes or
+   * compacts, which knows of snapshots of its own only.
+   */
   takeSnapshot(): LiveSnapshot {
     return this.snapshots.take(this.#visible)
   }
@@ -605,6 +621,8 @@ export class DomainHandle {
    * @param bytes the manifest, encoded
    */
   async install(manifest: Manifest, bytes: Uint8Array): Promise<void> {
+    const isOwn = this.#leadership !== 0 && manifest.epoch === this.#logged.term(this.number)
+    if (!isOwn) this.#snapshotFloor = Math.max(this.#snapshotFloor, manifest.lastSequence)
     await this.manage(
       REQUEST.install,
       out => out.raw(bytes),

@@ -52,6 +52,25 @@ test('a dead node is replaced by a new one, which has everything', {
   await expectAll(cluster.node(2), 'last')
 })
 
+test('a new member that gets the log from its first entry on counts and leads', {
+  timeout: 90_000,
+}, async () => {
+  await using cluster = await TestCluster.start(3)
+  await putAll(cluster.node(1), 'before')
+  const added = await cluster.join()
+  await cluster.node(1).changeMembers({ add: [added], remove: [3] })
+  await cluster.close(3)
+  await cluster.close(1)
+  const fresh = cluster.node(added.nodeId)
+  await putAll(fresh, 'after')
+  await until('it leads where it is told to', async () => {
+    await Promise.all([0, 1].map(i => fresh.transferLeadership(i, added.nodeId).catch(() => {})))
+    return (await leaders(fresh)).every(leader => leader === added.nodeId)
+  })
+  await putAll(fresh, 'led')
+  for (const key of ['before', 'after', 'led']) await expectAll(cluster.node(2), key)
+})
+
 test('a member that leaves hands over what it led', { timeout: 90_000 }, async () => {
   await using cluster = await TestCluster.start(4)
   await putAll(cluster.node(1), 'before')

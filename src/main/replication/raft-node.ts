@@ -157,6 +157,9 @@ export class RaftNode implements ReplicatedLog {
   receive(group: number, message: Message): void {
     const member = this.#members[group]
     if (member === undefined || this.#isClosed) return
+    // It may have voted before it lost its disk.
+    const isElection = message.type === 'vote' || message.type === 'preVote'
+    if (isElection && isEmpty(member.configuration)) return
     try {
       member.core.step(message)
       this.#touch(member)
@@ -433,4 +436,9 @@ export class RaftNode implements ReplicatedLog {
     this.stop(new MetastoreError('CLOSED', 'the metastore is closed'))
     await this.#options.disk.close()
   }
+}
+
+/** Nothing is known of the group's members. */
+function isEmpty({ voters, votersOutgoing, learners }: ConfState): boolean {
+  return voters.length + votersOutgoing.length + learners.length === 0
 }

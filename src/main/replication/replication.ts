@@ -271,7 +271,11 @@ export class Replication {
   }
 }
 
-/** What groups begin with on this node. */
+/**
+ * What groups begin with on this node: what the founders did. Who comes later may get the log from
+ * its first entry on, which says nothing of them. But a founder that comes with an empty disk has
+ * forgotten what it voted for, and is not to take itself for a voter before it is told.
+ */
 async function initialConfigurations({
   options,
   cluster: { founders },
@@ -280,7 +284,8 @@ async function initialConfigurations({
   const { cluster } = options
   if (cluster === undefined) return () => ({ ...EMPTY_CONF_STATE, voters: [SOLO.nodeId] })
   const node = await dataDir.readNode()
-  if (founders === undefined || node?.isFounder !== true) return () => EMPTY_CONF_STATE
+  const hasForgotten = node?.isFounder !== true && founders?.includes(cluster.nodeId) === true
+  if (founders === undefined || hasForgotten) return () => EMPTY_CONF_STATE
   const factor = Math.min(cluster.replicationFactor, founders.length)
   return group => initialConfiguration(group, founders, factor)
 }

@@ -91,6 +91,20 @@ test('what only a member that has lost its disk can hear ends the node, not the 
   assert.deepEqual(one.sent, [])
 })
 
+test('who knows nothing of the members of its group gives no vote', async () => {
+  const vote = message('vote', 1, { from: 2, term: 3, index: 0, logTerm: 0 })
+  await using one = await Node.start([1, 2, 3])
+  one.node.receive(GROUP, vote)
+  one.node.turn()
+  await one.until(() => one.sent.some(({ type, term }) => type === 'voteResponse' && term === 3))
+  // It may have voted in this term, and lost its disk since.
+  await using empty = await Node.start([])
+  empty.node.receive(GROUP, vote)
+  empty.node.turn()
+  await sleep(20 * TICK_MS)
+  assert.deepEqual(empty.sent, [])
+})
+
 test('a log is cut no further than its owner was handed', async () => {
   await using one = await Node.start([1])
   await one.until(() => one.committed.length === 1)
