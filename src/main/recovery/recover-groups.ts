@@ -17,6 +17,8 @@ import { ENTRY_KIND } from '../replication/replicated-log.ts'
 export interface RecoveredGroup extends GroupStart {
   /** The newest committed manifest, encoded; undefined when there is none. */
   readonly manifest: Uint8Array | undefined
+  /** Whether this node is the group's only voter: it leads it at once. */
+  readonly isAlone: boolean
 }
 
 interface FoundManifest {
@@ -63,9 +65,11 @@ export async function recoverGroups(
     const lastIndex = disk.lastIndex(group)
     const known = Math.max(base?.commit ?? 0, impliedCommit(changes))
     const configuration = base === undefined ? initial(group) : decodeConfState(base.configuration)
-    // What is on the disk of the only voter is committed.
-    const isAlone = changes.length === 0 && isOnlyVoter(configuration, nodeId)
-    const commit = isAlone ? lastIndex : Math.min(known, lastIndex)
+    const isOnly = isOnlyVoter(configuration, nodeId)
+    const isAlone = isOnly && changes.length === 0
+    // What is on the disk of the only voter is committed, up to what may have given it others.
+    const own = isAlone ? lastIndex : isOnly ? changes[0].index : 0
+    const commit = Math.min(Math.max(known, own), lastIndex)
     const manifest = newestOf(
       manifests.filter(({ index }) => index > cutIndex && index <= commit),
       base?.manifest,
@@ -74,7 +78,7 @@ export async function recoverGroups(
     if (cutIndex > 0 && manifest === undefined) {
       throw corruption(`group ${group}: no manifest stands for what was cut off up to ${cutIndex}`)
     }
-    return { configuration, commit, manifest }
+    return { configuration, commit, manifest, isAlone }
   })
 }
 
