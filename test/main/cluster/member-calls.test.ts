@@ -10,11 +10,14 @@ import { MetastoreError } from '../../../src/codec/errors.ts'
 import { Members, type MembersOptions } from '../../../src/main/cluster/members.ts'
 
 const NODE = 1
+/** Nobody but who is in the group. */
+const NO_BOOK = { list: { change: 0, members: [] } }
 
 /** One domain; `world` says who leads it as far as this node knows, and whether that is this node. */
 function membersOf(world: { leader: number; isReady: boolean }): Members {
   const node = {
     leader: () => world.leader,
+    isMember: () => false,
     someMember: (_: number, besides: number) => (besides === 2 ? 3 : 2),
   }
   const replica = {
@@ -22,7 +25,14 @@ function membersOf(world: { leader: number; isReady: boolean }): Members {
       return world.isReady
     },
   }
-  const options = { nodeId: NODE, node, replicas: [replica], domains: [], transport: {} }
+  const options = {
+    nodeId: NODE,
+    node,
+    replicas: [replica],
+    domains: [],
+    transport: {},
+    book: NO_BOOK,
+  }
   return new Members(options as unknown as MembersOptions)
 }
 

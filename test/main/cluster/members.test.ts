@@ -38,6 +38,7 @@ function memberWith(
     node: { leader: () => 2, someMember: () => 2, isMember: () => false },
     replicas: [{ isLeading: false }],
     callTimeoutMs,
+    book: { list: { change: 0, members: [] } },
   } as unknown as MembersOptions)
   return { domain: new RoutedDomain({ number: 0 } as DomainHandle, members), asked }
 }
@@ -77,9 +78,10 @@ test('a hint is followed, and one that leads nowhere leaves time for everything 
       },
     },
     // Once it has asked around, this node has won an election and is not ready for writes yet.
-    node: { leader: () => (asked.length < 2 ? 2 : 1), someMember: () => 2 },
+    node: { leader: () => (asked.length < 2 ? 2 : 1), someMember: () => 2, isMember: () => false },
     replicas: [{ isLeading: false }],
     callTimeoutMs: SHORT_MS,
+    book: { list: { change: 0, members: [] } },
   } as unknown as MembersOptions)
   let turns = 0
   const timer = setInterval(() => turns++, 1)
