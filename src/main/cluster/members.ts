@@ -22,6 +22,8 @@ import { initialConfiguration } from './placement.ts'
 
 /** Milliseconds from a call to its refusal, when nobody leads the domain or answers. */
 const CALL_TIMEOUT_MS = 10_000
+/** The same for the confirmation of a read, before whoever leads is asked for the read itself. */
+const CONFIRM_HERE_MS = 3_000
 /** Between two looks for a leader that is not known or not ready. */
 const LOOK_MS = 10
 /** Hints that are followed without a pause. */
@@ -67,24 +69,34 @@ export class Members {
   }
 
   /**
-   * Whether this node can answer a linearizable read itself: it has the domain's rows, and hears
-   * from a leader. One that was removed from the group may not know that; it hears from nobody.
+   * Whether this node's replica has everything that was acknowledged before the call. False when it
+   * has no replica, or the leader that it knows does not confirm it: a node that was removed from the
+   * group may not have heard of that, nor of later leaders. Then whoever leads must be asked.
    */
-  canConfirm(domain: number): boolean {
+  async isConfirmedHere(domain: number): Promise<boolean> {
     const { node } = this.#options
-    return node.isMember(domain) && node.leader(domain) !== 0
+    if (!node.isMember(domain) || node.leader(domain) === 0) return false
+    try {
+      await this.confirmed(domain, CONFIRM_HERE_MS)
+      return true
+    } catch (error) {
+      if (error instanceof MetastoreError && error.code === 'UNAVAILABLE') return false
+      throw error
+    }
   }
 
   /**
    * Resolves when this node's replica has everything that was acknowledged before the call.
    * Rejects with UNAVAILABLE when the leader does not confirm it in time.
    */
-  async confirmed(domain: number): Promise<void> {
+  async confirmed(domain: number, timeoutMs: number = CALL_TIMEOUT_MS): Promise<void> {
     const { node, domains } = this.#options
     if (node.isAlone(domain)) return
-    const index = await within(node.readIndex(domain), domain)
+    const endsAt = performance.now() + timeoutMs
+    const index = await within(node.readIndex(domain), domain, timeoutMs)
     const { progress } = domains[domain]
-    if (index > progress.index) await within(progress.reached(index), domain)
+    if (index <= progress.index) return
+    await within(progress.reached(index), domain, endsAt - performance.now())
   }
 
   /** Finds the leader and calls it, again and again until the deadline. */
@@ -94,10 +106,13 @@ export class Members {
     let reason: MetastoreError | undefined
     let guess = 0
     let hint = 0
+    /** Whom this node takes for the leader may say that it is not. */
+    let denied = 0
     for (let looks = 1; ; looks++) {
       const timeoutMs = deadline - performance.now()
       if (timeoutMs <= 0 || this.#isClosed) throw reason ?? this.#noLeader(domain)
-      const leader = hint || node.leader(domain) || guess
+      const known = node.leader(domain)
+      const leader = hint || (known === denied ? 0 : known) || guess
       hint = 0
       try {
         if (this.isLeading(domain)) return await ways.here()
@@ -106,6 +121,7 @@ export class Members {
         if (!(error instanceof MetastoreError) || !mayRepeat(error, isRepeatable)) throw error
         reason = error
         hint = hintOf(error)
+        denied = leader
       }
       // Who was asked may know better than this node; but two may also hint at each other.
       const isNew = hint !== 0 && hint !== leader
@@ -313,13 +329,13 @@ function notMoved(domain: number, voters: readonly number[]): MetastoreError {
 }
 
 /** @throws UNAVAILABLE when it takes longer than a call may */
-async function within<T>(work: Promise<T>, domain: number): Promise<T> {
+async function within<T>(work: Promise<T>, domain: number, timeoutMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       const message = `the leader of metastore partition ${domain} did not confirm a read in time`
       reject(new MetastoreError('UNAVAILABLE', message))
-    }, CALL_TIMEOUT_MS)
+    }, timeoutMs)
   })
   try {
     return await Promise.race([work, late])
