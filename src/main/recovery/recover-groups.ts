@@ -16,6 +16,8 @@ import { ENTRY_KIND } from '../replication/replicated-log.ts'
 export interface RecoveredGroup extends GroupStart {
   /** The newest committed manifest, encoded; undefined when there is none. */
   readonly manifest: Uint8Array | undefined
+  /** Whether this node is the group's only voter: it leads it at once. */
+  readonly isAlone: boolean
 }
 
 interface FoundManifest {
@@ -57,12 +59,15 @@ export async function recoverGroups(
     const lastIndex = disk.lastIndex(group)
     const known = Math.max(base?.commit ?? 0, impliedCommit(changes))
     const configuration = base === undefined ? initial(group) : decodeConfState(base.configuration)
-    // What is on the disk of the only voter is committed.
-    const isAlone = changes.length === 0 && isOnlyVoter(configuration, nodeId)
-    const commit = isAlone ? lastIndex : Math.min(known, lastIndex)
+    const isOnly = isOnlyVoter(configuration, nodeId)
+    const isAlone = isOnly && changes.length === 0
+    // What is on the disk of the only voter is committed, up to what may have given it others.
+    const own = isAlone ? lastIndex : isOnly ? changes[0].index : 0
+    const commit = Math.min(Math.max(known, own), lastIndex)
     return {
       configuration,
       commit,
+      isAlone,
       manifest: newestOf(
         manifests.filter(({ index }) => index <= commit),
         base?.manifest,

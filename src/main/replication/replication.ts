@@ -15,7 +15,7 @@ import type { DiskLog } from '../log/disk-log.ts'
 import type { TransportHandlers } from '../net/context.ts'
 import { type PeerTransport, Transport } from '../net/transport.ts'
 import type { CheckedOptions } from '../options.ts'
-import { type ConfState, EMPTY_CONF_STATE, isOnlyVoter } from '../raft/configuration.ts'
+import { type ConfState, EMPTY_CONF_STATE } from '../raft/configuration.ts'
 import type { DataDir } from '../recovery/data-dir.ts'
 import { type RecoveredGroup, recoverGroups } from '../recovery/recover-groups.ts'
 import { GroupLog } from './group-log.ts'
@@ -133,9 +133,7 @@ export class Replication {
    */
   async start(): Promise<void> {
     const { domains } = this.#options
-    const alone = this.#groups.flatMap(({ configuration }, group) =>
-      isOnlyVoter(configuration, this.nodeId) ? [group] : [],
-    )
+    const alone = this.#groups.flatMap(({ isAlone }, group) => (isAlone ? [group] : []))
     this.node.start(alone)
     this.members?.start()
     this.#balance?.start()
