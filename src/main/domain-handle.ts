@@ -442,14 +442,14 @@ export class DomainHandle {
   /** The worker begins anew. Reads wait until everything has taken effect again. */
   reset(): void {
     this.#lives++
-    const first = this.memtables.reset()
+    this.memtables.reset()
     while (this.#given.shift() !== undefined);
     this.#rebuilding ??= new Promise(resolve => {
       this.#endRebuilding = resolve
     })
     void this.manage(
       REQUEST.reset,
-      out => out.varint(first),
+      () => {},
       () => undefined,
     ).catch(() => {
       // The node has failed, and everybody is told.

@@ -41,6 +41,8 @@ export class DomainMemtables {
   /** What reads want of #mapped. */
   #newestFirst: readonly Memtable[] = []
   #nextId: number
+  /** How often the worker was told to begin anew. */
+  #life = 0
   /** When the active memtable got its first row; undefined while it has none. */
   #activeSince: number | undefined
 
@@ -105,19 +107,15 @@ export class DomainMemtables {
     return frozen
   }
 
-  /**
-   * The worker begins anew, with memtables that are posted now: reads that have begun keep theirs.
-   * @returns the id of the first; those before it are void
-   */
-  reset(): number {
+  /** The worker begins anew, with memtables that are posted now: reads that have begun keep theirs. */
+  reset(): void {
     this.#frozen.length = 0
     this.#mapped = []
     this.#newestFirst = []
     this.#activeSince = undefined
-    const first = this.#nextId
+    this.#life++
     this.#post()
     this.#post()
-    return first
   }
 
   /** What a manifest covers is in tables now. */
@@ -134,7 +132,8 @@ export class DomainMemtables {
     const memory = DomainMemtables.allocate(this.#bytesMax)
     const id = this.#nextId++
     this.#map(id, memory)
-    this.#link.postMemtable({ domain: this.#domain, memtableId: id, memory })
+    const life = this.#life
+    this.#link.postMemtable({ domain: this.#domain, memtableId: id, life, memory })
   }
 
   #map(id: number, memory: SharedArrayBuffer): void {

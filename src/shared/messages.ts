@@ -20,8 +20,8 @@
  *   fetched   varint fetch | u8 1, or u8 0 and an answer with an error: what a fetch came to; the
  *             bytes themselves were posted
  *   sync      nothing: everything before was carried out
- *   reset     varint memtable id: begin anew without rows, tables or memory of requests; memtables
- *             with smaller ids are void
+ *   reset     nothing: begin anew without rows, tables or memory of requests, in the memtables that
+ *             were posted for this life
  *   forget    u8 memory | text table: let go of a table's memory, or of its file
  *   stop      leave the loop
  *
@@ -84,6 +84,11 @@ export type PortMessage = MemtableMessage | TableMessage | FetchedMessage
 export interface MemtableMessage {
   domain: number
   memtableId: number
+  /**
+   * For which life of the domain: how many resets come before it; absent: none. The port is faster
+   * than the ring, so it may be here before its reset.
+   */
+  life?: number
   memory: SharedArrayBuffer
 }
 

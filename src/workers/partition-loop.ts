@@ -35,6 +35,10 @@ import { type Fetch, type ParkedRequest, ParkedRequests } from './parked-request
 const RECORDS_A_ROUND = 16
 const NOT_LEADING = 'this node does not lead the metastore partition any more'
 
+interface SpareMemtable extends NumberedMemtable {
+  readonly life: number
+}
+
 export interface PartitionLoopOptions {
   readonly data: PartitionWorkerData
   /** Fills in a random UUID. */
@@ -56,7 +60,9 @@ export class PartitionLoop {
   readonly #doorbell
   readonly #mainDoorbell
   readonly #domains = new Map<number, Domain>()
-  readonly #spares = new Map<number, NumberedMemtable[]>()
+  readonly #spares = new Map<number, SpareMemtable[]>()
+  /** Domains whose reset is on its way, and that get no memtable before: nothing counts until then. */
+  readonly #ending = new Set<number>()
   readonly #files: TableFiles
   readonly #tables: TableRegistry
   readonly #parked: ParkedRequests
@@ -81,7 +87,7 @@ export class PartitionLoop {
     this.#tables = new TableRegistry(this.#files)
     this.#parked = new ParkedRequests((fetch, domain) => this.#sendFetch(fetch, domain))
     for (const { domain, uuid } of data.domains) {
-      const active = this.#takeMemtable(domain)
+      const active = this.#takeMemtable(domain, 0)
       if (active === undefined) throw new Error(`domain ${domain} has no memtable`)
       const options = {
         domain,
@@ -89,7 +95,7 @@ export class PartitionLoop {
         clusterId: data.clusterId,
         memtableBytesMax: data.memtableBytesMax,
         tables: this.#tables,
-        takeMemtable: (of: number) => this.#takeMemtable(of),
+        takeMemtable: (of: number) => this.#takeMemtable(of, this.#domains.get(of)?.resets ?? 0),
         now: Date.now,
         newId,
         onFrozen: (frozenId: number, lastSequence: number, activeId: number) => {
@@ -218,7 +224,7 @@ export class PartitionLoop {
   #manage(domain: Domain, number: number, kind: number, call: number, reader: ByteReader): void {
     switch (kind) {
       case REQUEST.apply:
-        while (!domain.apply(reader.bytes, reader.position, reader.end)) this.#pause()
+        this.#apply(domain, number, reader)
         return
       case REQUEST.freeze:
         domain.freeze()
@@ -229,7 +235,7 @@ export class PartitionLoop {
       case REQUEST.sync:
         break
       case REQUEST.reset:
-        this.#reset(domain, number, reader.varint())
+        this.#reset(domain, number)
         break
       case REQUEST.install:
         this.#takePosted()
@@ -251,6 +257,19 @@ export class PartitionLoop {
     }
     beginRecord(this.#out, RESPONSE.done, number, call).varint(domain.sequence)
     this.#respond()
+  }
+
+  /** Waits for a memtable where there is none, unless the domain is about to begin anew. */
+  #apply(domain: Domain, number: number, reader: ByteReader): void {
+    if (this.#ending.has(number)) return
+    while (!domain.apply(reader.bytes, reader.position, reader.end)) {
+      const { resets } = domain
+      if (this.#spares.get(number)?.some(({ life }) => life > resets)) {
+        this.#ending.add(number)
+        return
+      }
+      this.#pause()
+    }
   }
 
   /** What is not a refusal but a defect or a damaged file: main decides what becomes of it. */
@@ -328,12 +347,10 @@ export class PartitionLoop {
     }
   }
 
-  #reset(domain: Domain, number: number, firstMemtableId: number): void {
-    this.#takePosted()
-    const spares = this.#spares.get(number)?.filter(({ id }) => id >= firstMemtableId)
-    const active = spares?.shift()
-    if (spares === undefined || active === undefined) throw new Error('no memtable for a reset')
-    this.#spares.set(number, spares)
+  #reset(domain: Domain, number: number): void {
+    const active = this.#takeMemtable(number, domain.resets + 1)
+    if (active === undefined) throw new Error('no memtable for a reset')
+    this.#ending.delete(number)
     domain.reset(active)
   }
 
@@ -374,9 +391,12 @@ export class PartitionLoop {
     this.#waitForMain(seen)
   }
 
-  #takeMemtable(domain: number): NumberedMemtable | undefined {
+  /** Those of a life that is over are void; those of the next one wait for its reset. */
+  #takeMemtable(domain: number, life: number): NumberedMemtable | undefined {
     this.#takePosted()
-    return this.#spares.get(domain)?.shift()
+    const spares = this.#spares.get(domain) ?? []
+    const at = spares.findIndex(spare => spare.life === life)
+    return spares.splice(0, at + 1).at(-1)
   }
 
   #takePosted(): void {
@@ -387,7 +407,8 @@ export class PartitionLoop {
       if ('table' in message) this.#tables.posted(message.table, message.memory)
       else if ('fetch' in message) this.#fetched.set(message.fetch, message.memory)
       else {
-        const spare = { id: message.memtableId, memtable: new Memtable(message.memory) }
+        const { memtableId: id, memory, life = 0 } = message
+        const spare = { id, life, memtable: new Memtable(memory) }
         const spares = this.#spares.get(message.domain)
         if (spares === undefined) this.#spares.set(message.domain, [spare])
         else spares.push(spare)
