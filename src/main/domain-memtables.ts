@@ -107,7 +107,7 @@ export class DomainMemtables {
     return frozen
   }
 
-  /** The worker begins anew, with memtables that are posted now: reads that have begun keep theirs. */
+  /** The worker begins anew, with memtables that are posted now; reads under way keep theirs. */
   reset(): void {
     this.#frozen.length = 0
     this.#mapped = []

@@ -61,7 +61,7 @@ export class PartitionLoop {
   readonly #mainDoorbell
   readonly #domains = new Map<number, Domain>()
   readonly #spares = new Map<number, SpareMemtable[]>()
-  /** Domains whose reset is on its way, and that get no memtable before: nothing counts until then. */
+  /** Domains that get no memtable before a reset that is on its way: what is applied is void. */
   readonly #ending = new Set<number>()
   readonly #files: TableFiles
   readonly #tables: TableRegistry

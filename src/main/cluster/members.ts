@@ -70,8 +70,8 @@ export class Members {
 
   /**
    * Whether this node's replica has everything that was acknowledged before the call. False when it
-   * has no replica, or the leader that it knows does not confirm it: a node that was removed from the
-   * group may not have heard of that, nor of later leaders. Then whoever leads must be asked.
+   * has no replica, or the leader that it knows does not confirm it: a node that was removed from
+   * the group may not have heard of that, nor of later leaders. Then whoever leads must be asked.
    */
   async isConfirmedHere(domain: number): Promise<boolean> {
     const { node } = this.#options

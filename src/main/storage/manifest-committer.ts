@@ -8,8 +8,8 @@
  * in the bucket is referred to by nothing; it is tried again under a new version, since nobody
  * knows what a failed attempt has left. Once committed, an edit is done: only the pointer may lag.
  *
- * Invariant: all edits of a committer are of the leadership in which it was made. What was picked or
- * made before another node led in between does not fit the manifests of that node.
+ * Invariant: all edits of a committer are of the leadership in which it was made. What was picked
+ * or made before another node led in between does not fit the manifests of that node.
  */
 import { committedKey, manifestKey } from '../../codec/bucket-layout.ts'
 import { encodeCommitted } from '../../codec/committed-pointer.ts'
