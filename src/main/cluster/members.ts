@@ -26,7 +26,7 @@ const CALL_TIMEOUT_MS = 10_000
 const CONFIRM_HERE_MS = 3_000
 /** Between two looks for a leader that is not known or not ready. */
 const LOOK_MS = 10
-/** Hints that are followed without a pause. */
+/** Looks after which a call pauses and asks somebody else, whatever it was told. */
 const HINTS_IN_A_ROW = 3
 /** A change of members moves no rows but what is in the log: tables are in the bucket. */
 const CHANGE_TIMEOUT_MS = 300_000
@@ -124,12 +124,12 @@ export class Members {
         denied = leader
       }
       // Who was asked may know better than this node; but two may also hint at each other.
-      const isNew = hint !== 0 && hint !== leader
+      const isNew = hint !== 0 && hint !== leader && looks % HINTS_IN_A_ROW !== 0
       if (!isNew) {
         hint = 0
         guess = this.#someone(domain, leader)
       }
-      if (!isNew || looks % HINTS_IN_A_ROW === 0) await sleep(LOOK_MS)
+      if (!isNew) await sleep(LOOK_MS)
     }
   }
 
