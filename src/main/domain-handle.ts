@@ -127,6 +127,11 @@ export class DomainHandle {
     this.#readsHere = options.readsHere
   }
 
+  /** How often the worker has begun anew: rows were taken back, or a snapshot came. */
+  get rebuilds(): number {
+    return this.#lives
+  }
+
   get visibleSequence(): number {
     return this.#visible
   }

@@ -35,6 +35,10 @@ import { type Fetch, type ParkedRequest, ParkedRequests } from './parked-request
 const RECORDS_A_ROUND = 16
 const NOT_LEADING = 'this node does not lead the metastore partition any more'
 
+interface SpareMemtable extends NumberedMemtable {
+  readonly life: number
+}
+
 export interface PartitionLoopOptions {
   readonly data: PartitionWorkerData
   /** Fills in a random UUID. */
@@ -86,7 +90,7 @@ export class PartitionLoop {
     this.#tables = new TableRegistry(this.#files)
     this.#parked = new ParkedRequests((fetch, domain) => this.#sendFetch(fetch, domain))
     for (const { domain, uuid } of data.domains) {
-      const active = this.#takeMemtable(domain)
+      const active = this.#takeMemtable(domain, 0)
       if (active === undefined) throw new Error(`domain ${domain} has no memtable`)
       const options = {
         domain,
@@ -94,7 +98,7 @@ export class PartitionLoop {
         clusterId: data.clusterId,
         memtableBytesMax: data.memtableBytesMax,
         tables: this.#tables,
-        takeMemtable: (of: number) => this.#takeMemtable(of),
+        takeMemtable: (of: number) => this.#takeMemtable(of, this.#domains.get(of)?.resets ?? 0),
         now: Date.now,
         newId,
         onFrozen: (frozenId: number, lastSequence: number, activeId: number) => {
@@ -234,7 +238,7 @@ export class PartitionLoop {
       case REQUEST.sync:
         break
       case REQUEST.reset:
-        this.#reset(domain, number, reader.varint())
+        this.#reset(domain, number)
         break
       case REQUEST.install:
         this.#takePosted()

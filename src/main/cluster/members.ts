@@ -85,12 +85,20 @@ export class Members {
   }
 
   /**
-   * Whether this node can answer a linearizable read itself: it has the domain's rows, and hears
-   * from a leader. One that was removed from the group may not know that; it hears from nobody.
+   * Whether this node's replica has everything that was acknowledged before the call. False when it
+   * has no replica, or the leader that it knows does not confirm it: a node that was removed from
+   * the group may not have heard of that, nor of later leaders. Then whoever leads must be asked.
    */
-  canConfirm(domain: number): boolean {
+  async isConfirmedHere(domain: number): Promise<boolean> {
     const { node } = this.#options
-    return node.isMember(domain) && node.leader(domain) !== 0
+    if (!node.isMember(domain) || node.leader(domain) === 0) return false
+    try {
+      await this.confirmed(domain, CONFIRM_HERE_MS)
+      return true
+    } catch (error) {
+      if (error instanceof MetastoreError && error.code === 'UNAVAILABLE') return false
+      throw error
+    }
   }
 
   /**
@@ -372,13 +380,13 @@ function notMoved(domain: number, voters: readonly number[]): MetastoreError {
 }
 
 /** @throws UNAVAILABLE when it takes longer than a call may */
-async function within<T>(work: Promise<T>, domain: number): Promise<T> {
+async function within<T>(work: Promise<T>, domain: number, timeoutMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       const message = `the leader of metastore partition ${domain} did not confirm a read in time`
       reject(new MetastoreError('UNAVAILABLE', message))
-    }, CALL_TIMEOUT_MS)
+    }, timeoutMs)
   })
   try {
     return await Promise.race([work, late])

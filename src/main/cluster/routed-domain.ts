@@ -70,8 +70,7 @@ export class RoutedDomain {
     if (members === undefined || sequence !== undefined || consistency === 'stale') {
       return this.local.read(name, args, sequence)
     }
-    if (consistency === 'linearizable' && members.canConfirm(this.number)) {
-      await members.confirmed(this.number)
+    if (consistency === 'linearizable' && (await members.isConfirmedHere(this.number))) {
       return this.local.read(name, args)
     }
     return members.call(this.number, true, {

@@ -19,9 +19,10 @@ interface Seen {
   manifest: unknown
   flushed: number
   cut: number
+  rebuilds: number
 }
 
-const NOTHING: Seen = { visible: 0, effect: 0, manifest: null, flushed: 0, cut: 0 }
+const NOTHING: Seen = { visible: 0, effect: 0, manifest: null, flushed: 0, cut: 0, rebuilds: 0 }
 
 export class Invariants {
   readonly #bucket: Bucket
@@ -30,6 +31,7 @@ export class Invariants {
   manifests = 0
   /** Times that a log was cut. */
   cuts = 0
+  rebuilds = 0
 
   constructor(bucket: Bucket) {
     this.#bucket = bucket
@@ -54,6 +56,8 @@ export class Invariants {
       )
       assert.ok(progress.index >= of.effect, `${at}: effect ${of.effect}, then ${progress.index}`)
       of.visible = visibleSequence
+      this.rebuilds += domain.rebuilds - of.rebuilds
+      of.rebuilds = domain.rebuilds
       of.effect = progress.index
       if (manifest !== of.manifest && manifest !== null) {
         of.manifest = manifest

@@ -9,7 +9,7 @@ import test from 'node:test'
 import { SimulationFailure } from '../failure.ts'
 import { type NodeOutcome, simulateNodes, transcriptOf } from './simulation.ts'
 
-const SEEDS = Number(process.env.WAYMARK_NODE_SIM_SEEDS ?? 30)
+const SEEDS = Number(process.env.WAYMARK_NODE_SIM_SEEDS ?? 80)
 const SHOWN_LINES = 60
 
 async function run(seed: number): Promise<NodeOutcome> {

@@ -37,6 +37,7 @@ export interface NodeOutcome {
   readonly leaderships: number
   readonly manifests: number
   readonly cuts: number
+  readonly rebuilds: number
   readonly writes: number
   readonly reads: number
   readonly refused: number
@@ -149,11 +150,22 @@ class NodeSimulation {
       for (const node of this.#nodes) node.stop('process', 'the end')
     }
     assertLinearizable(keyValue, this.#clients.operations)
-    const { leaderships, manifests, cuts } = this.#invariants
+    const { leaderships, manifests, cuts, rebuilds } = this.#invariants
     const { writes, reads, refused, unknown } = this.#clients
     const { nowMs: timeMs } = this.#queue
     const frames = this.#network.sent
-    return { leaderships, manifests, cuts, writes, reads, refused, unknown, frames, timeMs }
+    return {
+      leaderships,
+      manifests,
+      cuts,
+      rebuilds,
+      writes,
+      reads,
+      refused,
+      unknown,
+      frames,
+      timeMs,
+    }
   }
 
   async #pass(forMs: number): Promise<void> {
