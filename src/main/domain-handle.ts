@@ -127,7 +127,7 @@ export class DomainHandle {
     this.#readsHere = options.readsHere
   }
 
-  /** How often the worker has begun anew: rows were taken back, or a snapshot came. */
+  /** How often the worker has begun anew. */
   get rebuilds(): number {
     return this.#lives
   }

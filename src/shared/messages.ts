@@ -86,11 +86,6 @@ export interface MemtableMessage {
   /** How often the domain has begun anew: in another life of it the memtable is void. */
   life: number
   memtableId: number
-  /**
-   * For which life of the domain: how many resets come before it; absent: none. The port is faster
-   * than the ring, so it may be here before its reset.
-   */
-  life?: number
   memory: SharedArrayBuffer
 }
 

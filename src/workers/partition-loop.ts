@@ -35,10 +35,6 @@ import { type Fetch, type ParkedRequest, ParkedRequests } from './parked-request
 const RECORDS_A_ROUND = 16
 const NOT_LEADING = 'this node does not lead the metastore partition any more'
 
-interface SpareMemtable extends NumberedMemtable {
-  readonly life: number
-}
-
 export interface PartitionLoopOptions {
   readonly data: PartitionWorkerData
   /** Fills in a random UUID. */
@@ -90,7 +86,7 @@ export class PartitionLoop {
     this.#tables = new TableRegistry(this.#files)
     this.#parked = new ParkedRequests((fetch, domain) => this.#sendFetch(fetch, domain))
     for (const { domain, uuid } of data.domains) {
-      const active = this.#takeMemtable(domain, 0)
+      const active = this.#takeMemtable(domain)
       if (active === undefined) throw new Error(`domain ${domain} has no memtable`)
       const options = {
         domain,
@@ -98,7 +94,7 @@ export class PartitionLoop {
         clusterId: data.clusterId,
         memtableBytesMax: data.memtableBytesMax,
         tables: this.#tables,
-        takeMemtable: (of: number) => this.#takeMemtable(of, this.#domains.get(of)?.resets ?? 0),
+        takeMemtable: (of: number) => this.#takeMemtable(of),
         now: Date.now,
         newId,
         onFrozen: (frozenId: number, lastSequence: number, activeId: number) => {
@@ -238,7 +234,7 @@ export class PartitionLoop {
       case REQUEST.sync:
         break
       case REQUEST.reset:
-        this.#reset(domain, number)
+        this.#reset(domain, number, reader.varint())
         break
       case REQUEST.install:
         this.#takePosted()

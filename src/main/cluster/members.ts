@@ -23,6 +23,10 @@ import { initialConfiguration } from './placement.ts'
 const CALL_TIMEOUT_MS = 10_000
 /** The share of a call's time that a member of the group waits to hear of a leader by itself. */
 const GUESS_AFTER = 0.5
+/** Milliseconds for one who may lead, or not, to answer what may be asked elsewhere as well. */
+const GUESS_MS = 1_000
+/** How long a read waits for its confirmation here before whoever leads is asked for it. */
+const CONFIRM_MS = 3_000
 /** Between two looks for a leader that is not known or not ready. */
 const LOOK_MS = 10
 /** A change of members moves no rows but what is in the log: tables are in the bucket. */
@@ -85,15 +89,15 @@ export class Members {
   }
 
   /**
-   * Whether this node's replica has everything that was acknowledged before the call. False when it
-   * has no replica, or the leader that it knows does not confirm it: a node that was removed from
-   * the group may not have heard of that, nor of later leaders. Then whoever leads must be asked.
+   * Whether this node can answer a linearizable read itself: it has the domain's rows, and the
+   * leader that it knows confirms that they are the newest. One that was removed from the group may
+   * not know that; nobody confirms it anything.
    */
   async isConfirmedHere(domain: number): Promise<boolean> {
     const { node } = this.#options
     if (!node.isMember(domain) || node.leader(domain) === 0) return false
     try {
-      await this.confirmed(domain, CONFIRM_HERE_MS)
+      await this.confirmed(domain)
       return true
     } catch (error) {
       if (error instanceof MetastoreError && error.code === 'UNAVAILABLE') return false
@@ -118,9 +122,11 @@ export class Members {
   }
 
   async #confirm(asked: Promise<number>, domain: number): Promise<void> {
-    const index = await within(asked, domain)
+    const endsAt = performance.now() + CONFIRM_MS
+    const index = await within(asked, domain, CONFIRM_MS)
     const { progress } = this.#options.domains[domain]
-    if (index > progress.index) await within(progress.reached(index), domain)
+    if (index > progress.index)
+      await within(progress.reached(index), domain, endsAt - performance.now())
   }
 
   /**
@@ -141,21 +147,26 @@ export class Members {
   async #call<T>(domain: number, isRepeatable: boolean, ways: Ways<T>): Promise<T> {
     const { nodeId, node, callTimeoutMs = CALL_TIMEOUT_MS } = this.#options
     const deadline = performance.now() + callTimeoutMs
-    // Who takes part in the group hears of its next leader; a guess may be one that hangs.
+    // Who takes part in the group hears of its next leader; a guess may be one that hangs. What
+    // may be asked twice is asked elsewhere as well.
     const guessFrom = deadline - callTimeoutMs * (1 - GUESS_AFTER)
     let reason = this.#noLeader(domain)
     let hint = 0
     let isRedirected = false
     for (;;) {
       const isHere = this.isLeading(domain)
-      const isGuessing = !node.isMember(domain) || performance.now() >= guessFrom
+      const isLate = performance.now() >= guessFrom
+      const isGuessing = isRepeatable || !node.isMember(domain) || isLate
       const found = isGuessing ? (this.#found[domain] ?? 0) : 0
       const target = isHere ? nodeId : hint || node.leader(domain) || found
       hint = 0
       try {
         if (isHere) return await ways.here()
         if (target !== 0 && target !== nodeId) {
-          const answer = await ways.there(target, Math.max(1, deadline - performance.now()))
+          const leftMs = Math.max(1, deadline - performance.now())
+          const isGuess = isRepeatable && target !== node.leader(domain)
+          const timeoutMs = isGuess ? Math.min(leftMs, GUESS_MS) : leftMs
+          const answer = await ways.there(target, timeoutMs)
           this.#found[domain] = target
           return answer
         }
@@ -379,7 +390,7 @@ function notMoved(domain: number, voters: readonly number[]): MetastoreError {
   )
 }
 
-/** @throws UNAVAILABLE when it takes longer than a call may */
+/** @throws UNAVAILABLE when it takes longer */
 async function within<T>(work: Promise<T>, domain: number, timeoutMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
