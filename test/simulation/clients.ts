@@ -1,6 +1,8 @@
 /**
  * Clients: each asks one thing after the other, of any node, and gives up after a while; what it has
- * given up may still happen. What they asked and were told is the history to be judged.
+ * given up may still happen. What they asked, what reads were told, and when the first machine had
+ * carried out a write, is the history to be judged: from then on everybody must see the write, also
+ * if its client was never told.
  */
 import { History, type Operation } from '../linearizability/history.ts'
 import type { KeyValueInput, KeyValueOutput } from '../linearizability/key-value.ts'
@@ -25,8 +27,8 @@ export interface ClientsOptions {
 export class Clients {
   readonly history: History<KeyValueInput, KeyValueOutput> = new History()
   readonly #options: ClientsOptions
-  /** Values of writes; no two are the same. */
-  readonly #applied = new Set<string>()
+  /** Writes that no machine has carried out, by value; no two are the same. */
+  readonly #unapplied = new Map<string, Operation<KeyValueInput, KeyValueOutput>>()
   #isActive = false
   #asked = 0
   answered = 0
@@ -45,20 +47,18 @@ export class Clients {
     this.#isActive = false
   }
 
-  /**
-   * Operations that count, when nothing is under way any more: not a read that was never answered,
-   * nor a write that nobody has applied.
-   */
+  /** Operations that count: not a read that was never answered, nor a write that never happened. */
   get operations(): Operation<KeyValueInput, KeyValueOutput>[] {
-    return this.history.operations.filter(
-      ({ input, output }) =>
-        output !== undefined || (input.do !== 'get' && this.#applied.has(input.value)),
-    )
+    return this.history.operations.filter(({ output }) => output !== undefined)
   }
 
   /** A state machine has carried out the command. */
   applied({ input }: Command): void {
-    if (input.do !== 'get') this.#applied.add(input.value)
+    if (input.do === 'get') return
+    const operation = this.#unapplied.get(input.value)
+    if (operation === undefined) return
+    this.#unapplied.delete(input.value)
+    this.history.return(operation, null)
   }
 
   #think(client: number): void {
@@ -80,6 +80,7 @@ export class Clients {
       ? { do: 'get', key }
       : { do: dice.chance(70) ? 'put' : 'append', key, value: `${id},` }
     const operation = this.history.call(client, input)
+    if (input.do !== 'get') this.#unapplied.set(input.value, operation)
     trace(() => `client ${client} asks node ${node.id}: ${JSON.stringify(input)} (${id})`)
     let isOver = false
     const end = (what: string, effect: () => void): void => {
@@ -93,12 +94,17 @@ export class Clients {
       queue.after(dice.between(0.1, LATENCY_MS), () =>
         end(`answered ${JSON.stringify(output)}`, () => {
           this.answered++
-          if (isRead) this.readsAnswered++
+          if (!isRead) return
+          this.readsAnswered++
           this.history.return(operation, output)
         }),
       )
     }
-    const refused = (): void => end('refused', () => this.history.refuse(operation))
+    const refused = (): void =>
+      end('refused', () => {
+        if (input.do !== 'get') this.#unapplied.delete(input.value)
+        this.history.refuse(operation)
+      })
     queue.after(PATIENCE_MS, () => end('given up', () => {}))
     queue.after(dice.between(0.1, LATENCY_MS), () => {
       if (isRead) node.read(group, key, answer)
