@@ -139,6 +139,7 @@ export class DomainHandle {
   /** Whether rows exist, or may be about to, that no committed manifest covers. */
   get hasUnflushed(): boolean {
     return (
+      this.#visible > (this.manifest?.lastSequence ?? 0) ||
       this.memtables.unflushedSince !== undefined ||
       this.#acknowledgements.writesUnderWay > 0 ||
       this.#proposals.length > 0
@@ -591,6 +592,8 @@ export class DomainHandle {
     }
     // Committed rows must find room, whatever their number.
     const frozen = this.memtables.froze(id, lastSequence, index, !isLeading)
+    // What the worker was given meanwhile is behind the frozen rows.
+    if (this.#given.peek() !== undefined) this.memtables.wrote()
     this.#pace()
     this.onFrozen(frozen)
   }

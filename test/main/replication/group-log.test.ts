@@ -152,7 +152,8 @@ test('a crash between the base of a snapshot and its cut leaves the snapshot', a
 
   const again = await openDisk(files)
   const groups = await recoverGroups(again, 1, GROUP + 1, () => voters(1, 2, 3))
-  assert.deepEqual(groups[GROUP], { configuration: voters(1, 2, 4), commit: 100, manifest })
+  const recovered = { configuration: voters(1, 2, 4), commit: 100, manifest, isAlone: false }
+  assert.deepEqual(groups[GROUP], recovered)
   assert.deepEqual([again.firstIndex(GROUP), again.lastIndex(GROUP)], [101, 100])
   assert.equal(again.term(GROUP, 100), 4)
   await again.close()
