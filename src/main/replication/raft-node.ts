@@ -160,9 +160,13 @@ export class RaftNode implements ReplicatedLog {
     // It may have voted before it lost its disk.
     const isElection = message.type === 'vote' || message.type === 'preVote'
     if (isElection && isEmpty(member.configuration)) return
+    this.#step(member, message)
+    this.#touch(member)
+  }
+
+  #step(member: Member, message: Message): void {
     try {
       member.core.step(message)
-      this.#touch(member)
     } catch (error) {
       // The core finds that somebody has lost what it had promised to keep.
       this.#fail(error)
@@ -241,7 +245,7 @@ export class RaftNode implements ReplicatedLog {
   /** The group's owner is not behind any more. */
   resume(group: number): void {
     const member = this.#members[group]
-    for (const response of member.held.splice(0)) member.core.step(response)
+    for (const response of member.held.splice(0)) this.#step(member, response)
     this.#touch(member)
     this.turn()
   }
@@ -329,7 +333,7 @@ export class RaftNode implements ReplicatedLog {
   #respond(member: Member, { responses }: AppendWork): void {
     const { nodeId, send } = this.#options
     for (const response of responses) {
-      if (response.to === nodeId) member.core.step(response)
+      if (response.to === nodeId) this.#step(member, response)
       else send(member.group, response)
     }
     this.#touch(member)
