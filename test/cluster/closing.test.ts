@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { bytes, leadersOf, PLACES, until } from './calls.ts'
+import { bytes, leadersOf, PLACES, settledLeadersOf, until } from './calls.ts'
 import { TestCluster } from './test-cluster.ts'
 
 const [PLACE] = PLACES
@@ -17,10 +17,13 @@ test('a member opens without a majority: it reads its own, and its calls end', {
 }, async () => {
   await using cluster = await TestCluster.start(3, { memtableBytesMax: 65_536 })
   for (const tp of PLACES) await cluster.node(1).records('k').put(tp, 'a', bytes('1'))
+  await settledLeadersOf(cluster.node(1))
   await cluster.node(1).flush()
   await until('all have it', async () => {
     const statuses = await Promise.all([...cluster.nodes.values()].map(node => node.status()))
-    return statuses.every(of => of.partitions.every(({ flushedSequence }) => flushedSequence > 0))
+    return statuses.every(({ partitions }) =>
+      partitions.every(of => of.flushedSequence === of.committedSequence),
+    )
   })
   await Promise.all([1, 2, 3].map(nodeId => cluster.close(nodeId)))
 

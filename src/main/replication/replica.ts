@@ -65,6 +65,8 @@ export class Replica implements GroupOwner {
   #committedTerm = 0
   /** The newest that was given. */
   #manifest: Manifest | null = null
+  /** Up to where the newest that is installed stands for the log. */
+  #coveredIndex = 0
   #isCatchingUp = false
   #isSyncing = false
   /** Counts rebuilds: work for an earlier state of the worker is void. */
@@ -193,6 +195,8 @@ export class Replica implements GroupOwner {
       unavailable('this node does not lead the metastore partition any more'),
     )
     this.#options.onLeading(false)
+    // What it would have cut as the leader, with the commit index that the cut keeps.
+    if (this.#coveredIndex > 0) this.#options.onCovered(this.#coveredIndex)
     // The next leader may still commit what is on its way, or not be heard of for long.
     this.#abandoning = setTimeout(() => {
       this.#domain.abandon(unavailable('nothing was heard of the next leader'))
@@ -312,6 +316,7 @@ export class Replica implements GroupOwner {
       .then(() => {
         if (life !== this.#life || this.#isClosed) return
         this.#options.log.offerSnapshot(coveredIndex, bytes)
+        this.#coveredIndex = coveredIndex
         // The leader cuts its log when the bucket's pointer names the manifest.
         if (!this.#isLeading) this.#options.onCovered(coveredIndex)
       })

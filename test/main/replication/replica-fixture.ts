@@ -49,6 +49,7 @@ export class ReplicaFixture {
       offerSnapshot: (index: number, bytes: Uint8Array) => offered.push({ index, manifest: bytes }),
     }
     fake.domain.log = {
+      term: () => 1,
       propose: (_: number, kind: number) => {
         const index = (entries.at(-1)?.index ?? this.cutIndex) + this.proposed.length + 1
         this.proposed.push({ kind, index })

@@ -129,6 +129,19 @@ describe('a deposed leader', () => {
     assert.equal(fake.worker.posted.length, before + 1)
   })
 
+  test('cuts its log by the manifest that it has installed as the leader', async () => {
+    const fixture = new ReplicaFixture()
+    const { fake, replica } = fixture
+    fixture.commit(1, 2)
+    await fixture.lead()
+    const manifest = manifestOf({ lastSequence: 2, lastIndex: 2 })
+    replica.onCommitted([fixture.append(ENTRY_KIND.manifest, manifest)])
+    await fake.work()
+    assert.deepEqual(fixture.covered, [])
+    replica.onRole('follower', 2)
+    assert.deepEqual(fixture.covered, [3])
+  })
+
   test('reads what is committed while nobody knows what becomes of its writes', async () => {
     const fixture = new ReplicaFixture()
     const { fake, replica } = fixture
