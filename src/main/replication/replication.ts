@@ -101,7 +101,9 @@ export class Replication {
       ...{ nodeId, node, transport, groups: domains.length },
       isLeading: group => this.#replicas[group].isLeading,
       handOver: (group, target) => this.handOver(group, target),
-      intervalMs: 4 * electionTimeoutMs,
+      // Not a multiple: a leader forgets who is active once an election timeout, and a look that
+      // always comes just then would never find anybody well.
+      intervalMs: 4 * electionTimeoutMs + heartbeatIntervalMs,
     })
   }
 

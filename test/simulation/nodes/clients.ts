@@ -103,8 +103,13 @@ export class Clients {
     this.call(client, node, input, () => this.#think(client))
   }
 
-  /** Asks a node. @param done called when an answer has come, or never will */
-  call(client: number, node: SimNode, input: KeyValueInput, done: () => void): void {
+  /** Asks a node. @param done told whether it was answered, when that has come or never will */
+  call(
+    client: number,
+    node: SimNode,
+    input: KeyValueInput,
+    done: (isAnswered: boolean) => void,
+  ): void {
     const { queue, trace, onDefect } = this.#options
     const id = ++this.#asked
     const { life } = node.host
@@ -113,20 +118,20 @@ export class Clients {
     const operation = this.history.call(client, input)
     this.#underWay.set(id, { what, node, life, sinceMs: queue.nowMs })
     let isOver = false
-    const end = (how: string, effect: () => void): void => {
+    const end = (how: string, isAnswered: boolean, effect: () => void): void => {
       // A dying node tells nobody anything.
       if (isOver || !node.host.isUp || node.host.isDying) return
       isOver = true
       this.#underWay.delete(id)
       trace(() => `client ${client}: (${id}) ${how}`)
       effect()
-      queue.after(0, done)
+      queue.after(0, () => done(isAnswered))
     }
     this.#whenGone(node, life, id, done)
     node.host.run(() => {
       this.#send(node, input).then(
         output =>
-          end(`answered ${output}`, () => {
+          end(`answered ${output}`, true, () => {
             if (input.do === 'get') this.reads++
             else this.writes++
             this.history.return(operation, output)
@@ -134,7 +139,7 @@ export class Clients {
         (error: unknown) => {
           if (!(error instanceof MetastoreError)) return onDefect(error)
           const { code, message } = error
-          end(`${code} ${message}`, () => {
+          end(`${code} ${message}`, false, () => {
             if (code === 'INDETERMINATE') this.unknown++
             else if (REFUSALS.has(code)) {
               this.refused++
@@ -147,13 +152,13 @@ export class Clients {
   }
 
   /** The client goes on when the node has stopped. */
-  #whenGone(node: SimNode, life: number, id: number, done: () => void): void {
+  #whenGone(node: SimNode, life: number, id: number, done: (isAnswered: boolean) => void): void {
     this.#options.queue.after(500, () => {
       if (!this.#underWay.has(id)) return
       if (node.host.life === life) this.#whenGone(node, life, id, done)
       else {
         this.#underWay.delete(id)
-        done()
+        done(false)
       }
     })
   }
