@@ -19,34 +19,19 @@ import {
   type ReadName,
   type ResultOf,
 } from '../shared/reads/index.ts'
-import { Snapshot } from '../shared/snapshot.ts'
-import { Version } from '../shared/version.ts'
 import { Acknowledgements } from './acknowledgements.ts'
 import { type Call, newCall } from './calls.ts'
+import { DomainBatches } from './domain-batches.ts'
 import { DomainMemtables, type FrozenMemtable, type NewMemtable } from './domain-memtables.ts'
-import { LocalReads } from './local-reads.ts'
+import { DomainView } from './domain-view.ts'
 import { Progress } from './progress.ts'
-import { Queue } from './queue.ts'
 import { ENTRY_KIND, type ReplicatedLog } from './replication/replicated-log.ts'
-import { type LiveSnapshot, SnapshotRegistry } from './snapshot-registry.ts'
+import type { LiveSnapshot, SnapshotRegistry } from './snapshot-registry.ts'
 import type { CachedBlocks } from './storage/cached-blocks.ts'
 import type { TableStore } from './storage/table-store.ts'
-import { DELAY_MAX_MS, L0_STOP_TABLES, WriteThrottle } from './storage/write-throttle.ts'
+import { WriteThrottle } from './storage/write-throttle.ts'
 import type { WorkerLink } from './worker-link.ts'
-
-/** Bytes of batches that may wait for their commit or acknowledgement; past that, OVERLOADED. */
-const UNACKNOWLEDGED_BYTES_MAX = 16 * 1024 * 1024
-/** Answers that may wait for a commit; past that, OVERLOADED. */
-const ANSWERS_WAITING_MAX = 65_536
-const RETRY_AFTER_MS = 20
-/** What a caller may try again after, when compactions are behind. */
-const COMPACTION_RETRY_AFTER_MS = 250
-const DISK_FULL_RETRY_AFTER_MS = 1000
-
-interface Proposal {
-  index: number
-  sequence: number
-}
+import { admitWrite } from './write-admission.ts'
 
 export interface DomainHandleOptions {
   number: number
@@ -67,19 +52,13 @@ export class DomainHandle {
   readonly uuid: string
   readonly link: WorkerLink
   readonly memtables: DomainMemtables
-  readonly snapshots: SnapshotRegistry = new SnapshotRegistry()
-  readonly #control: Control
+  readonly #view: DomainView
   readonly #tables: TableStore
   readonly #blocks: CachedBlocks
   readonly #readsHere: boolean
-  readonly #proposals = new Queue<Proposal>()
+  readonly #batches = new DomainBatches()
   readonly #throttle = new WriteThrottle(() => performance.now())
   readonly #acknowledgements = new Acknowledgements(this.#throttle, () => performance.now())
-  readonly #localReads = new LocalReads()
-  #version: Version = Version.EMPTY
-  #visible = 0
-  /** What snapshots below it saw is gone: another node has flushed or compacted. */
-  #snapshotFloor = 0
   #failure: MetastoreError | undefined
   /** Counts times of leading: an answer to a write of an earlier one is void. 0: not leading. */
   #leadership = 0
@@ -90,12 +69,6 @@ export class DomainHandle {
   #rebuilding: Promise<void> | undefined
   #isPaused = false
   #endRebuilding: () => void = () => {}
-  /** Of batches that the worker was given, in order: where they are in the log. */
-  readonly #given = new Queue<Proposal>()
-  /** The last batch of this node itself. */
-  #lastOwn: Proposal | undefined
-  /** The last entry of this node whose rows the worker has, committed or not. */
-  insertedIndex = 0
   /** What took effect on this node. */
   readonly progress: Progress = new Progress()
   /** The same, for entries that this node has proposed and waits for as their leader. */
@@ -121,7 +94,7 @@ export class DomainHandle {
     this.uuid = options.uuid
     this.link = link
     this.memtables = new DomainMemtables(number, link, memtableBytesMax, memtables)
-    this.#control = options.control
+    this.#view = new DomainView(number, options.control, this.memtables)
     this.#tables = options.tables
     this.#blocks = options.blocks
     this.#readsHere = options.readsHere
@@ -132,17 +105,26 @@ export class DomainHandle {
     return this.#lives
   }
 
+  get snapshots(): SnapshotRegistry {
+    return this.#view.snapshots
+  }
+
   get visibleSequence(): number {
-    return this.#visible
+    return this.#view.visibleSequence
+  }
+
+  /** The last entry of this node whose rows the worker has, committed or not. */
+  get insertedIndex(): number {
+    return this.#batches.insertedIndex
   }
 
   /** Whether rows exist, or may be about to, that no committed manifest covers. */
   get hasUnflushed(): boolean {
     return (
-      this.#visible > (this.manifest?.lastSequence ?? 0) ||
+      this.visibleSequence > (this.manifest?.lastSequence ?? 0) ||
       this.memtables.unflushedSince !== undefined ||
       this.#acknowledgements.writesUnderWay > 0 ||
-      this.#proposals.length > 0
+      this.#batches.hasUncommitted
     )
   }
 
@@ -166,7 +148,7 @@ export class DomainHandle {
     for (;;) {
       // Without a rebuild it is sent in this turn: calls take effect in the order they were made.
       while (this.#rebuilding !== undefined) await this.#rebuilding
-      this.#checkSnapshot(sequence)
+      this.#view.expectSnapshot(sequence)
       const life = this.#lives
       try {
         return await this.#readOnce(name, args, sequence)
@@ -183,7 +165,7 @@ export class DomainHandle {
     sequence: number | undefined,
   ): Promise<ResultOf<N>> {
     if (this.#readsHere && this.#canReadHere(sequence)) {
-      const answer = this.#localReads.answer(name, args, this.#viewAt(sequence), this.#blocks)
+      const answer = this.#view.answer(name, args, this.#blocks, sequence)
       if (answer !== undefined) return answer.result
     }
     // On its way it may wait behind others: what it is to see must stay until it is answered.
@@ -207,7 +189,8 @@ export class DomainHandle {
    * @returns the sequence to read at then
    */
   #committedOnly(): number | undefined {
-    return this.#leadership === 0 && this.#proposals.length > 0 ? this.#visible : undefined
+    const isDeposed = this.#leadership === 0 && this.#batches.hasUncommitted
+    return isDeposed ? this.visibleSequence : undefined
   }
 
   /** A read of another node, as it was encoded there. @returns the answer, encoded */
@@ -229,21 +212,12 @@ export class DomainHandle {
   readSync<N extends ReadName>(name: N, args: ArgumentsOf<N>, sequence?: number): ResultOf<N> {
     if (this.#failure !== undefined) throw this.#failure
     if (this.#rebuilding !== undefined) throw this.#notLeading()
-    this.#checkSnapshot(sequence)
-    const view = this.#viewAt(sequence)
-    const answer = this.#localReads.answer(name, args, view, this.#blocks.withFiles)
+    this.#view.expectSnapshot(sequence)
+    const answer = this.#view.answer(name, args, this.#blocks.withFiles, sequence)
     if (answer !== undefined) return answer.result
     throw new MetastoreError(
       'UNAVAILABLE',
       `metastore partition ${this.number}: a synchronous read cannot wait for the bucket`,
-    )
-  }
-
-  #checkSnapshot(sequence: number | undefined): void {
-    if (sequence === undefined || sequence >= this.#snapshotFloor) return
-    throw new MetastoreError(
-      'UNAVAILABLE',
-      `metastore partition ${this.number}: the snapshot is lost, because another node has flushed`,
     )
   }
 
@@ -252,7 +226,7 @@ export class DomainHandle {
    * compacts, which knows of snapshots of its own only.
    */
   takeSnapshot(): LiveSnapshot {
-    return this.snapshots.take(this.#visible)
+    return this.#view.takeSnapshot()
   }
 
   /** A request about the domain itself; its answer waits for no commit. */
@@ -305,30 +279,12 @@ export class DomainHandle {
         `metastore partition ${this.number} has no leader here`,
       )
     }
-    if (this.log?.isFull === true) {
-      throw this.#overloaded('the disk of the log is full', DISK_FULL_RETRY_AFTER_MS)
-    }
-    const { unacknowledgedBytes } = this.#acknowledgements
-    if (unacknowledgedBytes >= UNACKNOWLEDGED_BYTES_MAX) {
-      throw this.#overloaded(`${unacknowledgedBytes} bytes wait for their commit`, RETRY_AFTER_MS)
-    }
-    if (this.#acknowledgements.waitingCount >= ANSWERS_WAITING_MAX) {
-      throw this.#overloaded(`${ANSWERS_WAITING_MAX} answers wait for a commit`, RETRY_AFTER_MS)
-    }
-    const level0Tables = this.#version.level0.length
-    if (level0Tables >= L0_STOP_TABLES) {
-      const reason = `${level0Tables} tables wait for their compaction`
-      throw this.#overloaded(reason, COMPACTION_RETRY_AFTER_MS)
-    }
-    const delayMs = Math.ceil(this.#throttle.delayMs)
-    if (delayMs > DELAY_MAX_MS) {
-      throw this.#overloaded('flushes or compactions are behind', delayMs - DELAY_MAX_MS)
-    }
-  }
-
-  #overloaded(reason: string, retryAfterMs: number): MetastoreError {
-    return new MetastoreError('OVERLOADED', `metastore partition ${this.number}: ${reason}`, {
-      details: { retryAfterMs },
+    admitWrite({
+      domain: this.number,
+      isLogFull: this.log?.isFull === true,
+      acknowledgements: this.#acknowledgements,
+      throttle: this.#throttle,
+      level0Tables: this.#view.version.level0.length,
     })
   }
 
@@ -339,10 +295,6 @@ export class DomainHandle {
       this.#failure === undefined &&
       this.#blocks.isWorthTrying
     )
-  }
-
-  #viewAt(sequence: number = this.#visible): Snapshot {
-    return new Snapshot(this.memtables.newestFirst, this.#version, sequence)
   }
 
   // -------------------------------------------------------------- answers
@@ -358,7 +310,7 @@ export class DomainHandle {
     const outcome = decodeOutcome(call, reader)
     const confirmed = call.isWrite ? this.confirm() : undefined
     if (confirmed === undefined) {
-      this.#acknowledgements.answered(sequence, call, outcome, this.#visible)
+      this.#acknowledgements.answered(sequence, call, outcome, this.visibleSequence)
     } else void this.#answerConfirmed(sequence, call, outcome, confirmed)
   }
 
@@ -379,7 +331,7 @@ export class DomainHandle {
       return
     }
     const isStill = call.leadership === this.#leadership && call.life === this.#lives
-    if (isStill) this.#acknowledgements.answered(sequence, call, outcome, this.#visible)
+    if (isStill) this.#acknowledgements.answered(sequence, call, outcome, this.visibleSequence)
     else this.#acknowledgements.refuse(call, this.#notLeading())
   }
 
@@ -402,9 +354,7 @@ export class DomainHandle {
       reader.end - answerEnd,
     )
     const index = this.#logged.propose(this.number, ENTRY_KIND.rows, batch)
-    this.#lastOwn = { index, sequence }
-    this.#proposals.push(this.#lastOwn)
-    this.insertedIndex = index
+    this.#batches.proposed(index, sequence)
     this.proposedBytes += batch.length
     this.memtables.wrote()
     this.#acknowledgements.proposed(sequence, call, outcome, batch.length)
@@ -420,20 +370,14 @@ export class DomainHandle {
 
   /** Entries of this node up to `index` are committed: the worker has their rows already. */
   commitOwn(index: number): void {
-    let visible = this.#visible
-    for (let next = this.#proposals.peek(); next !== undefined; next = this.#proposals.peek()) {
-      if (next.index > index) break
-      this.#proposals.shift()
-      visible = next.sequence
-    }
-    this.#makeVisible(visible)
+    this.#makeVisible(this.#batches.committedUpTo(index) ?? 0)
   }
 
   /** Gives a committed batch of another node, or of an earlier life, to the worker. */
   apply(sequence: number, index: number, batch: Uint8Array): void {
     this.link.begin(REQUEST.apply, this.number, undefined).raw(batch)
     this.link.send(undefined)
-    this.#given.push({ sequence, index })
+    this.#batches.gave(index, sequence)
     this.memtables.wrote()
   }
 
@@ -478,11 +422,8 @@ export class DomainHandle {
   }
 
   #makeVisible(sequence: number): void {
-    if (sequence > this.#visible) {
-      this.#visible = sequence
-      this.#control.advanceVisible(this.number, sequence)
-    }
-    this.#acknowledgements.committed(this.#visible)
+    this.#view.makeVisible(sequence)
+    this.#acknowledgements.committed(this.visibleSequence)
   }
 
   /**
@@ -542,16 +483,14 @@ export class DomainHandle {
   /** What this node has proposed and is not committed will not be, as far as it knows. */
   lose(reason: MetastoreError): void {
     this.#acknowledgements.fail(reason)
-    while (this.#proposals.shift() !== undefined);
-    this.insertedIndex = 0
+    this.#batches.loseOwn()
   }
 
   /** The worker begins anew. Reads wait until everything has taken effect again. */
   reset(): void {
     this.#lives++
     const life = this.memtables.reset()
-    while (this.#given.shift() !== undefined);
-    this.#lastOwn = undefined
+    this.#batches.reset()
     this.#pace()
     this.#rebuilding ??= new Promise(resolve => {
       this.#endRebuilding = resolve
@@ -584,7 +523,7 @@ export class DomainHandle {
     // Of before a rebuild.
     if (!this.memtables.has(id)) return
     const isLeading = this.#leadership !== 0
-    const known = this.#indexOf(lastSequence)
+    const known = this.#batches.indexOf(lastSequence)
     const index = isLeading ? this.#proposeFreeze(lastSequence) : known
     if (index === undefined) {
       this.onLost()
@@ -593,7 +532,7 @@ export class DomainHandle {
     // Committed rows must find room, whatever their number.
     const frozen = this.memtables.froze(id, lastSequence, index, !isLeading)
     // What the worker was given meanwhile is behind the frozen rows.
-    if (this.#given.peek() !== undefined) this.memtables.wrote()
+    if (this.#batches.hasGiven) this.memtables.wrote()
     this.#pace()
     this.onFrozen(frozen)
   }
@@ -602,26 +541,8 @@ export class DomainHandle {
   #proposeFreeze(lastSequence: number): number {
     const payload = new ByteWriter(8).u64(lastSequence).view()
     const index = this.#logged.propose(this.number, ENTRY_KIND.freeze, payload)
-    this.insertedIndex = index
+    this.#batches.insertedIndex = index
     return index
-  }
-
-  /** The entry of the batch; undefined for one of its own that is not the last. */
-  #indexOf(sequence: number): number | undefined {
-    return (
-      this.#indexOfGiven(sequence) ??
-      (this.#lastOwn?.sequence === sequence ? this.#lastOwn.index : undefined)
-    )
-  }
-
-  /** The entry of a batch that the worker was given; undefined for one of its own. */
-  #indexOfGiven(sequence: number): number | undefined {
-    for (let next = this.#given.peek(); next !== undefined; next = this.#given.peek()) {
-      if (next.sequence > sequence) return undefined
-      this.#given.shift()
-      if (next.sequence === sequence) return next.index
-    }
-    return undefined
   }
 
   /**
@@ -630,7 +551,7 @@ export class DomainHandle {
    */
   async install(manifest: Manifest, bytes: Uint8Array): Promise<void> {
     const isOwn = this.#leadership !== 0 && manifest.epoch === this.#logged.term(this.number)
-    if (!isOwn) this.#snapshotFloor = Math.max(this.#snapshotFloor, manifest.lastSequence)
+    if (!isOwn) this.#view.snapshotsAreLostBelow(manifest.lastSequence)
     await this.manage(
       REQUEST.install,
       out => out.raw(bytes),
@@ -638,14 +559,14 @@ export class DomainHandle {
     )
     if (this.manifest !== null) this.#tables.removeGone(this.manifest, manifest)
     this.manifest = manifest
-    this.#version = this.#tables.versionOf(this, manifest, this.#blocks)
+    this.#view.version = this.#tables.versionOf(this, manifest, this.#blocks)
     this.memtables.covered(manifest)
     this.#pace()
   }
 
   /** Writes are slowed by how far flushes and compactions are behind. */
   #pace(): void {
-    this.#throttle.update(this.#version.level0.length, this.memtables.frozen.length)
+    this.#throttle.update(this.#view.version.level0.length, this.memtables.frozen.length)
     if (!this.#throttle.isSlowing) this.#acknowledgements.releaseHeld()
   }
 
@@ -669,7 +590,7 @@ export class DomainHandle {
   /** Whether every call was answered. */
   get isIdle(): boolean {
     const { isEmpty, writesUnderWay } = this.#acknowledgements
-    return isEmpty && writesUnderWay === 0 && this.#proposals.length === 0
+    return isEmpty && writesUnderWay === 0 && !this.#batches.hasUncommitted
   }
 }
 
