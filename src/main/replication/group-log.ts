@@ -18,8 +18,13 @@ import { type Entry, entryBytes, type HardState, limited, type Snapshot } from '
 import type { InitialState, LogStorage } from '../raft/log-storage.ts'
 import type { AppendWork } from '../raft/ready.ts'
 
-/** Bytes of a group's newest entries that are kept in memory for followers and the apply side. */
-const KEPT_BYTES_MAX = 4 * 1024 * 1024
+/**
+ * Bytes of the newest entries that are kept in memory for followers and the apply side: of all
+ * groups of a node together, and of one at most and at least.
+ */
+const KEPT_BYTES_MAX = 64 * 1024 * 1024
+const GROUP_KEPT_BYTES_MOST = 4 * 1024 * 1024
+const GROUP_KEPT_BYTES_LEAST = 64 * 1024
 const NO_BYTES = new Uint8Array(0)
 
 /** What the group has when the node starts; recovery finds it (recovery/recover-groups.ts). */
@@ -37,12 +42,16 @@ export class GroupLog implements LogStorage {
   #kept: Entry[] = []
   #keptFirst: number
   #keptBytes = 0
+  readonly #keptBytesMax: number
   /** Ascending; the first one holds at the cut. */
   #configurations: { index: number; configuration: ConfState }[]
   /** The newest that can be sent; its index is at least the cut's. */
   #snapshot: Omit<Snapshot, 'configuration'> | undefined
 
-  constructor(disk: DiskLog, group: number, start: GroupStart) {
+  /** @param groups how many of them share the memory for entries */
+  constructor(disk: DiskLog, group: number, start: GroupStart, groups: number) {
+    const share = Math.floor(KEPT_BYTES_MAX / groups)
+    this.#keptBytesMax = Math.max(GROUP_KEPT_BYTES_LEAST, Math.min(GROUP_KEPT_BYTES_MOST, share))
     this.#disk = disk
     this.#group = group
     this.#start = start
@@ -148,9 +157,9 @@ export class GroupLog implements LogStorage {
 
   /** Halves what is kept when it has outgrown its limit, so that most calls move nothing. */
   #trim(): void {
-    if (this.#keptBytes <= KEPT_BYTES_MAX) return
+    if (this.#keptBytes <= this.#keptBytesMax) return
     let count = 0
-    while (this.#keptBytes > KEPT_BYTES_MAX / 2 && count < this.#kept.length - 1) {
+    while (this.#keptBytes > this.#keptBytesMax / 2 && count < this.#kept.length - 1) {
       this.#keptBytes -= entryBytes(this.#kept[count++])
     }
     this.#kept = this.#kept.slice(count)

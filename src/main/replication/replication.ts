@@ -74,7 +74,7 @@ export class Replication {
     const { nodeId, electionTimeoutMs, heartbeatIntervalMs } = cluster ?? SOLO
     this.nodeId = nodeId
     this.#electionTimeoutMs = electionTimeoutMs
-    const logs = groups.map((start, group) => new GroupLog(disk, group, start))
+    const logs = groups.map((start, group) => new GroupLog(disk, group, start, groups.length))
     this.#replicas = domains.map((domain, group) => this.#replicaOf(domain, logs[group]))
     this.node = new RaftNode({
       ...{ nodeId, disk, logs, owners: this.#replicas },

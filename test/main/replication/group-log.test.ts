@@ -52,7 +52,7 @@ test('is like an array, over cuts, replacements and snapshots', { timeout: 60_00
     fc.asyncProperty(fc.array(stepArbitrary, { maxLength: 20 }), async steps => {
       const files = new FakeDisk(4096)
       const disk = await openDisk(files)
-      const log = new GroupLog(disk, GROUP, { configuration: voters(1), commit: 0 })
+      const log = new GroupLog(disk, GROUP, { configuration: voters(1), commit: 0 }, 1)
       let [cutIndex, cutTerm, term] = [0, 0, 1]
       let entries: Entry[] = []
       let offered = 0
@@ -140,7 +140,7 @@ test('a crash between the base of a snapshot and its cut leaves the snapshot', a
     const kind = i === 10 ? ENTRY_KIND.manifest : ENTRY_KIND.rows
     return { term: 2, index: i + 1, kind, payload: i === 10 ? stale : new Uint8Array(5) }
   })
-  const log = new GroupLog(disk, GROUP, { configuration: voters(1, 2, 3), commit: 0 })
+  const log = new GroupLog(disk, GROUP, { configuration: voters(1, 2, 3), commit: 0 }, 1)
   log.append(work({ hardState: { term: 2, vote: 0, commit: 0 }, entries }))
   // The last record that reaches the disk is the one before the cut.
   const cut = disk.cut.bind(disk)

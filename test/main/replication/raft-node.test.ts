@@ -29,7 +29,7 @@ class Node implements AsyncDisposable {
 
   private constructor(disk: DiskLog, voters: readonly number[]) {
     const configuration = { ...EMPTY_CONF_STATE, voters }
-    this.log = new GroupLog(disk, GROUP, { configuration, commit: 0 })
+    this.log = new GroupLog(disk, GROUP, { configuration, commit: 0 }, 1)
     const owner: GroupOwner = {
       isBehind: false,
       onCommitted: entries => {
