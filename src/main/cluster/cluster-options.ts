@@ -20,14 +20,18 @@ export interface ClusterOptions {
   tls?: { key: string; cert: string; ca: string }
   /** Shared secret; members prove it at connect, and it is never sent. */
   secret?: string
-  /** A follower that hears nothing for so long, up to twice, stands for election. Default 1000. */
+  /**
+   * Within twice this a leader that is gone has a successor that takes writes: a follower that
+   * hears nothing for 0.8 to 1.6 times as long stands for election. Default 1000.
+   */
   electionTimeoutMs?: number
   /** Default 100; at most a third of electionTimeoutMs. */
   heartbeatIntervalMs?: number
   /**
    * Leaders answer linearizable reads without asking the others for most of an election timeout
-   * after a majority has answered them. Needs clocks of which none runs faster than another by more
-   * than 1 %. After a restart a node waits that long with its vote. Default false.
+   * after a majority has answered them. Needs the same times on all members, and clocks of which
+   * none runs faster than another by more than 1 %. After a restart a node waits that long with
+   * its vote. Default false.
    */
   readLeases?: boolean
 }
