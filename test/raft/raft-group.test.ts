@@ -252,3 +252,27 @@ test('of two changes in a log the first is committed', () => {
   assert.equal(impliedCommit(entries.slice(0, 4)), 11)
   assert.equal(impliedCommit(entries), 13)
 })
+
+test('a member that is held back votes but does not stand, also when it is told to take over', () => {
+  const cluster = new SmallCluster(3)
+  cluster.elect(1)
+  cluster.group(2).holdBack(true)
+  cluster.group(1).transferLeadership(2)
+  cluster.settle()
+  assert.equal(cluster.group(1).role, 'leader')
+
+  cluster.cut.add(1)
+  const tick = (): void => {
+    for (const id of [2, 3]) cluster.group(id).tick(0)
+    cluster.settle()
+  }
+  for (let i = 0; i < 10 * ELECTION_TICKS && cluster.group(3).role !== 'leader'; i++) tick()
+  assert.equal(cluster.group(3).role, 'leader', 'elected by the one that is held back')
+
+  cluster.cut.add(3)
+  for (let i = 0; i < 10 * ELECTION_TICKS; i++) tick()
+  assert.equal(cluster.group(2).role, 'follower')
+  cluster.group(2).holdBack(false)
+  cluster.group(2).tick(0)
+  assert.equal(cluster.group(2).role, 'preCandidate', 'the time that has passed counts')
+})

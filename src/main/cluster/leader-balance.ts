@@ -1,6 +1,6 @@
 /**
  * Spreads leadership: from time to time a node hands one of its groups over to the voter that
- * should lead it (placement.ts), if that one is well and has the whole log.
+ * should lead it (placement.ts), if that one is well, has the whole log and has replayed it.
  */
 import type { PeerTransport } from '../net/transport.ts'
 import type { RaftNode } from '../replication/raft-node.ts'
@@ -12,6 +12,8 @@ export interface LeaderBalanceOptions {
   readonly transport: Pick<PeerTransport, 'isReachable'>
   readonly groups: number
   readonly isLeading: (group: number) => boolean
+  /** Whether a member could lead the group and write at once. */
+  readonly isReady: (group: number, member: number) => Promise<boolean>
   readonly handOver: (group: number, target: number) => Promise<void>
   /** Milliseconds from look to look; long enough that a node that comes and goes gets nothing. */
   readonly intervalMs: number
@@ -42,7 +44,7 @@ export class LeaderBalance {
     try {
       for (let group = 0; group < this.#options.groups; group++) {
         const target = this.#targetOf(group)
-        if (target === undefined) continue
+        if (target === undefined || !(await this.#options.isReady(group, target))) continue
         await this.#options.handOver(group, target)
         return
       }

@@ -7,6 +7,8 @@
  *             enough, then a read as for the worker; answer: its answer
  *   admin     varint domain, u8 operation, then its arguments as a JSON array of numbers;
  *             answer: JSON
+ *   ready     varint domain; answer: u8 1 when this node could lead the domain and write at once, 0
+ *             when it has still to replay what is committed
  *   members   a list of members (member-book.ts) as JSON; answer: the list of who was asked
  *
  * The first three are answered by the node that leads the domain; others answer UNAVAILABLE,
@@ -14,7 +16,7 @@
  */
 
 /** On the wire; these never change. */
-export const MEMBER_REQUEST = { write: 1, read: 2, admin: 3, members: 4 } as const
+export const MEMBER_REQUEST = { write: 1, read: 2, admin: 3, members: 4, ready: 5 } as const
 
 /** On the wire: the position, which never changes. */
 export const ADMIN_OPERATIONS = [

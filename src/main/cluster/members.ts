@@ -221,6 +221,17 @@ export class Members {
     })
   }
 
+  /** Whether a member could lead the domain and write at once; false when it does not answer. */
+  async isReady(member: number, domain: number): Promise<boolean> {
+    const payload = new ByteWriter(4).varint(domain).take()
+    try {
+      const answer = await this.ask(member, MEMBER_REQUEST.ready, payload, GUESS_MS)
+      return answer[0] === 1
+    } catch {
+      return false
+    }
+  }
+
   /** A request to a member; rejects as Transport.request(). */
   ask(member: number, kind: number, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
     return this.#options.transport.request(member, kind, payload, Math.ceil(timeoutMs))
@@ -320,7 +331,7 @@ export class Members {
   }
 
   async #answerTo({ kind, payload }: IncomingRequest): Promise<Uint8Array> {
-    const { domains, node, administer } = this.#options
+    const { domains, node, replicas, administer } = this.#options
     if (kind === MEMBER_REQUEST.members) {
       await this.#adopt(parseMembers(decoder.decode(payload), 'list of a member'))
       return encoder.encode(JSON.stringify(this.#options.book.list))
@@ -331,6 +342,7 @@ export class Members {
     if (domain === undefined) {
       throw new MetastoreError('INVALID_REQUEST', `there is no metastore partition ${number}`)
     }
+    if (kind === MEMBER_REQUEST.ready) return Uint8Array.of(replicas[number].isBehind ? 0 : 1)
     // What it has not been given yet it does not begin with.
     if (this.#isClosed || !this.isLeading(number)) {
       throw new MetastoreError(

@@ -23,7 +23,7 @@ export function campaignForTransfer(raft: Raft): void {
 }
 
 function stand(raft: Raft, campaign: Campaign): void {
-  if (raft.role === 'leader' || !raft.isPromotable) return
+  if (raft.role === 'leader' || !raft.canStand) return
   // Its configuration would not be the newest: two of these elections might not overlap.
   if (raft.log.hasUnappliedChange(raft.log.committed)) return
   askForVotes(raft, campaign)

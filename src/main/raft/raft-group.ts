@@ -124,6 +124,15 @@ export class RaftGroup {
     campaignNow(this.#raft)
   }
 
+  /**
+   * Whether this member keeps from standing for election, also when leadership is transferred to
+   * it. It votes meanwhile, a leader goes on, and once it is held back no more a timeout that has
+   * passed counts.
+   */
+  holdBack(isHeldBack: boolean): void {
+    this.#raft.isHeldBack = isHeldBack
+  }
+
   /** Asks the leader to hand over to `target`, a voter; after an election timeout it gives up. */
   transferLeadership(target: number): void {
     const { term } = this.#raft

@@ -36,6 +36,8 @@ export class Raft {
   heartbeatElapsed = 0
   /** In [electionTicks, 2 * electionTicks): split votes are rare (paper, 5.2). */
   electionTimeout = 0
+  /** The caller wants nobody to be led by this member for now: it votes, but does not stand. */
+  isHeldBack = false
   /**
    * Ticks since a leader, to which a lease may have been promised, was heard (6.4.1). At the start
    * it is as if one had just been: what was promised before is not on disk, not even always the
@@ -87,6 +89,11 @@ export class Raft {
   get isPromotable(): boolean {
     const own = this.progressOf(this.id)
     return own !== undefined && !own.isLearner && this.log.unstable.snapshot === undefined
+  }
+
+  /** Whether it may stand for election: it could lead, and the caller lets it. */
+  get canStand(): boolean {
+    return this.isPromotable && !this.isHeldBack
   }
 
   /**

@@ -21,7 +21,7 @@ export function tick(raft: Raft, nowMs: number): void {
     return
   }
   raft.electionElapsed++
-  if (raft.isPromotable && raft.electionElapsed >= raft.electionTimeout) {
+  if (raft.canStand && raft.electionElapsed >= raft.electionTimeout) {
     raft.electionElapsed = 0
     campaignNow(raft)
   }

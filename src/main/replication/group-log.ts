@@ -9,9 +9,11 @@
  *  2. The base on disk is the configuration at the cut, and a commit index that covers the manifest
  *     entry which allowed the cut; it is written before the cut. A crash may leave the base without
  *     the cut: recovery then makes it (recovery/recover-groups.ts).
+ *  3. Between cuts the base is written again with a newer commit index, so that a node that starts
+ *     knows most of what is committed, and replays it without hearing of a leader.
  */
 import { encodeConfState } from '../../codec/conf-state.ts'
-import { encodeGroupBase, type GroupBase } from '../../codec/group-base.ts'
+import { decodeGroupBase, encodeGroupBase, type GroupBase } from '../../codec/group-base.ts'
 import type { DiskLog } from '../log/disk-log.ts'
 import type { ConfState } from '../raft/configuration.ts'
 import { type Entry, entryBytes, type HardState, limited, type Snapshot } from '../raft/entry.ts'
@@ -25,6 +27,10 @@ import type { AppendWork } from '../raft/ready.ts'
 const KEPT_BYTES_MAX = 64 * 1024 * 1024
 const GROUP_KEPT_BYTES_MOST = 4 * 1024 * 1024
 const GROUP_KEPT_BYTES_LEAST = 64 * 1024
+/** Bytes of committed entries until the commit index is noted on disk: soon replayed. */
+const NOTE_AFTER_BYTES = 1024 * 1024
+/** A base with a larger manifest (of a snapshot) is not written again for a commit index. */
+const NOTED_BASE_BYTES_MAX = 64 * 1024
 const NO_BYTES = new Uint8Array(0)
 
 /** What the group has when the node starts; recovery finds it (recovery/recover-groups.ts). */
@@ -43,6 +49,8 @@ export class GroupLog implements LogStorage {
   #keptFirst: number
   #keptBytes = 0
   readonly #keptBytesMax: number
+  /** Of committed entries, since the commit index was written last. */
+  #unnotedBytes = 0
   /** Ascending; the first one holds at the cut. */
   #configurations: { index: number; configuration: ConfState }[]
   /** The newest that can be sent; its index is at least the cut's. */
@@ -167,6 +175,28 @@ export class GroupLog implements LogStorage {
   }
 
   // -------------------------------------------------------------- the apply side
+
+  /** Entries up to `commit` are handed to the owner. It is noted with the next flush, unsynced. */
+  committed(entries: readonly Entry[], commit: number): void {
+    for (const entry of entries) this.#unnotedBytes += entryBytes(entry)
+    if (this.#unnotedBytes >= NOTE_AFTER_BYTES) this.noteCommit(commit)
+  }
+
+  /** Invariant 3. */
+  noteCommit(commit: number): void {
+    this.#unnotedBytes = 0
+    if (commit === 0) return
+    const known = this.#disk.groupState(this.#group)?.configuration
+    if (known === undefined) {
+      const { configuration } = this.#configurations[0]
+      this.#writeBase(0, { commit, term: 0, configuration, manifest: NO_BYTES })
+    } else if (known.bytes.length <= NOTED_BASE_BYTES_MAX) {
+      const base = decodeGroupBase(known.bytes, `state of group ${this.#group}`)
+      if (base.commit >= commit) return
+      const bytes = encodeGroupBase({ ...base, commit })
+      this.#disk.setConfiguration(this.#group, known.index, bytes)
+    }
+  }
 
   /** A change of the configuration was applied. */
   configurationChanged(index: number, configuration: ConfState): void {

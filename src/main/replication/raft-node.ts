@@ -7,7 +7,9 @@
  *     that append is durable, in the order of the appends.
  *  2. Committed entries are handed to their owner once each, in order, from the cut of the log on.
  *  3. Reads are numbered from a random start, so no answer is taken for that of an earlier life.
- *  4. Ticks are counted by one timer; a late one counts once, so a stalled event loop lets no
+ *  4. A member whose owner is behind does not stand for election: it would lead without being able
+ *     to write, and whoever has everything waits longer for its votes.
+ *  5. Ticks are counted by one timer; a late one counts once, so a stalled event loop lets no
  *     election time out.
  */
 import type { ConfigChange } from '../../codec/config-change.ts'
@@ -144,6 +146,7 @@ export class RaftNode implements ReplicatedLog {
     if (now - this.#tickedMs < tickMs - SLACK_MS) return
     this.#tickedMs = now
     for (const member of this.#members) {
+      member.core.holdBack(member.owner.isBehind)
       member.core.tick(now)
       member.reads.tick()
       this.#touch(member)
@@ -160,6 +163,7 @@ export class RaftNode implements ReplicatedLog {
     // It may have voted before it lost its disk.
     const isElection = message.type === 'vote' || message.type === 'preVote'
     if (isElection && isEmpty(member.configuration)) return
+    if (message.type === 'timeoutNow') member.core.holdBack(member.owner.isBehind)
     this.#step(member, message)
     this.#touch(member)
   }
@@ -350,6 +354,7 @@ export class RaftNode implements ReplicatedLog {
       member.configuration = configuration
     }
     member.appliedIndex = entries[entries.length - 1].index
+    log.committed(entries, core.commit)
     owner.onCommitted(entries)
     // One that is behind gets no more than the core's limit of what is being applied.
     if (owner.isBehind) member.held.push(response)
@@ -435,9 +440,14 @@ export class RaftNode implements ReplicatedLog {
     for (const { reads } of this.#members) reads.fail(reason)
   }
 
-  /** Stops. The log is closed with it. */
+  /** Stops. The log is closed with it, and says of each group what is committed. */
   async close(): Promise<void> {
     this.stop(new MetastoreError('CLOSED', 'the metastore is closed'))
+    try {
+      for (const { core, log } of this.#members) log.noteCommit(core.commit)
+    } catch {
+      // The log has failed, or is closed: it learns from a leader what is committed.
+    }
     await this.#options.disk.close()
   }
 }

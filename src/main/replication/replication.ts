@@ -26,6 +26,9 @@ import { Replica } from './replica.ts'
 /** The node's id in a cluster of one, and its times: nobody competes with it. */
 const SOLO = { nodeId: 1, electionTimeoutMs: 1000, heartbeatIntervalMs: 100 } as const
 
+/** Until a node that replays is asked again whether it is ready to lead. */
+const READY_LOOK_MS = 20
+
 export interface ReplicationOptions {
   readonly options: CheckedOptions
   readonly cluster: ClusterFile
@@ -100,6 +103,7 @@ export class Replication {
     this.#balance = new LeaderBalance({
       ...{ nodeId, node, transport, groups: domains.length },
       isLeading: group => this.#replicas[group].isLeading,
+      isReady: (group, target) => this.#isReady(group, target),
       handOver: (group, target) => this.handOver(group, target),
       // Not a multiple: a leader forgets who is active once an election timeout, and a look that
       // always comes just then would never find anybody well.
@@ -209,6 +213,11 @@ export class Replication {
     const handle = this.#options.domains[domain]
     const deadline = performance.now() + timeoutMs
     const isInTime = (): boolean => performance.now() < deadline && this.#failure === undefined
+    // One that replays would lead, and refuse every write until it is done.
+    while (!(await this.#isReady(domain, target))) {
+      if (!isInTime()) throw notTakenOver(domain, target, timeoutMs, 'it is not ready to lead')
+      await sleep(READY_LOOK_MS)
+    }
     this.#options.beforeHandOver(handle)
     handle.pauseWrites()
     try {
@@ -221,10 +230,11 @@ export class Replication {
     }
     while (node.leader(domain) !== target && isInTime()) await sleep(2)
     if (node.leader(domain) === target) return
-    throw new MetastoreError(
-      'UNAVAILABLE',
-      `node ${target} has not taken over metastore partition ${domain} within ${timeoutMs} ms`,
-    )
+    throw notTakenOver(domain, target, timeoutMs, 'it was not elected')
+  }
+
+  async #isReady(domain: number, target: number): Promise<boolean> {
+    return this.members === undefined || (await this.members.isReady(target, domain))
   }
 
   /**
@@ -238,11 +248,13 @@ export class Replication {
 
   async #handOverToAnyone(domain: number): Promise<void> {
     const { configuration, progress, commit } = this.node.status(domain)
-    const target = configuration.voters.find(voter => {
+    const well = configuration.voters.filter(voter => {
       const known = progress.get(voter)
       const isWell = known?.isActive === true && known.match >= commit
       return voter !== this.nodeId && isWell && this.#transport?.isReachable(voter) === true
     })
+    const ready = await Promise.all(well.map(voter => this.#isReady(domain, voter)))
+    const target = well.find((_, i) => ready[i])
     if (target === undefined) return
     try {
       await this.handOver(domain, target, this.#electionTimeoutMs)
@@ -269,6 +281,17 @@ export class Replication {
     for (const replica of this.#replicas) replica.close()
     await Promise.all([this.#transport?.close(), this.node.close()])
   }
+}
+
+function notTakenOver(
+  domain: number,
+  target: number,
+  timeoutMs: number,
+  why: string,
+): MetastoreError {
+  const place = `metastore partition ${domain}`
+  const message = `node ${target} has not taken over ${place} within ${timeoutMs} ms: ${why}`
+  return new MetastoreError('UNAVAILABLE', message)
 }
 
 /**

@@ -132,3 +132,29 @@ test('that a leader is closing is no reason for callers elsewhere to think they 
   assert.ok(answer instanceof MetastoreError)
   assert.equal(answer.code, 'UNAVAILABLE')
 })
+
+test('a member says whether it could lead at once, led or not; one that is silent could not', async () => {
+  const replicas = [
+    { isLeading: false, isBehind: true },
+    { isLeading: false, isBehind: false },
+  ]
+  const asked = new Members({
+    nodeId: 2,
+    domains: [{}, {}],
+    replicas,
+  } as unknown as MembersOptions)
+  const request = (member: number, kind: number, payload: Uint8Array): Promise<Uint8Array> => {
+    if (member !== 2) return Promise.reject(new MetastoreError('UNAVAILABLE', 'not connected'))
+    return new Promise((resolve, reject) => {
+      const respond = (answer: Uint8Array | Error): void => {
+        if (answer instanceof Error) reject(answer)
+        else resolve(answer)
+      }
+      asked.answer({ peer: 1, kind, payload, respond } as unknown as IncomingRequest)
+    })
+  }
+  const asking = new Members({ nodeId: 1, transport: { request } } as unknown as MembersOptions)
+  assert.equal(await asking.isReady(2, 0), false)
+  assert.equal(await asking.isReady(2, 1), true)
+  assert.equal(await asking.isReady(3, 1), false)
+})

@@ -171,3 +171,28 @@ test('a log that was cut, and has no manifest for it, is CORRUPTION', async () =
   await assert.rejects(recovering, { code: 'CORRUPTION', message: /group 3: no manifest/ })
   await again.close()
 })
+
+test('what is committed is known after a restart, a mebibyte behind at most, and at a close', async () => {
+  const files = new FakeDisk(4096)
+  let disk = await openDisk(files)
+  const initial = voters(1, 2, 3)
+  const reopened = async (): Promise<number> => {
+    await disk.close()
+    disk = await openDisk(files)
+    const [group] = (await recoverGroups(disk, 1, GROUP + 1, () => initial)).slice(GROUP)
+    assert.deepEqual(group.configuration, initial)
+    return group.commit
+  }
+  const entry = (index: number): Entry => {
+    return { term: 1, index, kind: ENTRY_KIND.rows, payload: new Uint8Array(400_000) }
+  }
+  const log = new GroupLog(disk, GROUP, { configuration: initial, commit: 0 }, 1)
+  for (let index = 1; index <= 10; index++) {
+    log.append(work({ entries: [entry(index)] }))
+    log.committed([entry(index)], index)
+  }
+  assert.equal(await reopened(), 9)
+  const next = new GroupLog(disk, GROUP, { configuration: initial, commit: 9 }, 1)
+  next.noteCommit(10)
+  assert.equal(await reopened(), 10)
+})

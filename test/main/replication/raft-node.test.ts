@@ -24,14 +24,18 @@ class Node implements AsyncDisposable {
   readonly failures: unknown[] = []
   /** What the owner does besides noting what it is handed. */
   onCommitted: () => void = () => {}
+  isBehind = false
   readonly log: GroupLog
   readonly node: RaftNode
 
   private constructor(disk: DiskLog, voters: readonly number[]) {
     const configuration = { ...EMPTY_CONF_STATE, voters }
     this.log = new GroupLog(disk, GROUP, { configuration, commit: 0 }, 1)
+    const isBehind = (): boolean => this.isBehind
     const owner: GroupOwner = {
-      isBehind: false,
+      get isBehind() {
+        return isBehind()
+      },
       onCommitted: entries => {
         this.committed.push(...entries)
         this.onCommitted()
@@ -142,4 +146,16 @@ test('reads that no leader confirms are refused, asked or not', async () => {
   assert.equal(asked.length, 3)
   reads.release(asked[2], 42)
   assert.equal(await later, 42)
+})
+
+test('a node that is behind neither stands for election nor takes over; then it does', async () => {
+  await using one = await Node.start([1, 2, 3])
+  one.isBehind = true
+  one.node.receiveAll([{ group: GROUP, message: message('heartbeat', 1, { from: 2, term: 1 }) }])
+  one.node.receiveAll([{ group: GROUP, message: message('timeoutNow', 1, { from: 2, term: 1 }) }])
+  await sleep(50 * TICK_MS)
+  const elections = (): Message[] => one.sent.filter(({ type }) => /^(preVote|vote)$/.test(type))
+  assert.deepEqual(elections(), [])
+  one.isBehind = false
+  await one.until(() => elections().length > 0)
 })

@@ -202,4 +202,11 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     find: '  if (raft.log.hasUnappliedChange(raft.log.committed)) return\n',
     replacement: '',
   },
+  {
+    name: 'stands for election though it is held back',
+    rule: 'docs/replication.md',
+    file: 'raft.ts',
+    find: 'return this.isPromotable && !this.isHeldBack',
+    replacement: 'return this.isPromotable',
+  },
 ]
