@@ -26,3 +26,4 @@ export type * from './shared/api.ts'
 
 // Object stores
 export type * from './shared/object-store.ts'
+export type { S3Options } from './shared/s3-options.ts'

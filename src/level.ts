@@ -53,6 +53,7 @@ export type WaymarkLevelOptions<K, V> = AbstractDatabaseOptions<K, V> &
 /** Those of the options that are the metastore's; others are for abstract-level and its hooks. */
 const METASTORE_OPTIONS = [
   'objectStore',
+  's3',
   'durability',
   'clusterId',
   'logger',

@@ -3,7 +3,6 @@
  * started by the first task that needs one.
  */
 import { setMaxListeners } from 'node:events'
-import { resolve } from 'node:path'
 import { MessageChannel } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { MetastoreError } from '../codec/errors.ts'
@@ -12,29 +11,26 @@ import type { ObjectStore } from '../shared/object-store.ts'
 import { isObjectTask, runObjectTask } from '../shared/object-tasks.ts'
 import { memoryObjectStore } from './object-stores/memory-registry.ts'
 import { serveObjectStore } from './object-stores/serve-object-store.ts'
+import type { StoreLocation } from './object-stores/store-location.ts'
 
 const TASK_DEADLINE_MS = 30_000
+/** How long a thread beyond the least waits for a task: to load the SDK of S3 anew takes time. */
+const IDLE_MS = 10_000
 
 /** Whoever carries out tasks of the pool: what is asked of IoPool while it is open. */
 export type IoRunner = Pick<IoPool, 'run'>
 
+/** A bucket that lives on this thread is reached by a port, one a task. */
+type Bucket = { isHere: true; store: ObjectStore } | { isHere: false; access: StoreAccess }
+
 export class IoPool {
   readonly #threads: { min: number; max: number }
   #pool: Piscina | undefined
-  /** The bucket, where it lives on this thread. */
-  readonly #local: ObjectStore | undefined
-  readonly #root: string
+  readonly #bucket: Bucket
   readonly #closing = new AbortController()
 
-  constructor(objectStore: string | ObjectStore, threads: { min: number; max: number }) {
-    const isFile = typeof objectStore === 'string' && objectStore.startsWith('file:')
-    this.#root = isFile ? resolve(objectStore.slice('file:'.length)) : ''
-    if (!isFile) {
-      this.#local =
-        typeof objectStore === 'string'
-          ? memoryObjectStore(objectStore.slice('memory:'.length))
-          : objectStore
-    }
+  constructor(location: StoreLocation, threads: { min: number; max: number }) {
+    this.#bucket = bucketAt(location)
     // Every task that waits or runs listens; Node warns from eleven on.
     setMaxListeners(0, this.#closing.signal)
     this.#threads = threads
@@ -45,9 +41,9 @@ export class IoPool {
     const { signal } = this.#closing
     if (signal.aborted) throw closed()
     try {
-      if (this.#local !== undefined && isObjectTask(task)) {
+      if (this.#bucket.isHere && isObjectTask(task)) {
         const options = { deadlineMs: TASK_DEADLINE_MS, signal }
-        return (await runObjectTask(task, this.#local, options)) as IoResults[T['type']]
+        return (await runObjectTask(task, this.#bucket.store, options)) as IoResults[T['type']]
       }
       return await this.#runOnThread(task)
     } catch (error) {
@@ -81,6 +77,7 @@ export class IoPool {
       filename: new URL('../workers/io-worker.js', import.meta.url).href,
       minThreads: this.#threads.min,
       maxThreads: this.#threads.max,
+      idleTimeout: IDLE_MS,
       // Tasks wait for ports and files: the threads' event loops have to run between them.
       atomics: 'disabled',
     })
@@ -88,14 +85,22 @@ export class IoPool {
   }
 
   #serve(): { access: StoreAccess; close: () => void } {
-    const store = this.#local
-    if (store === undefined) {
-      return { access: { type: 'directory', root: this.#root }, close: () => {} }
-    }
+    if (!this.#bucket.isHere) return { access: this.#bucket.access, close: () => {} }
     // A channel a task: tasks are few and large, and nothing is left open between them.
     const { port1, port2 } = new MessageChannel()
-    const server = serveObjectStore(store, port1)
+    const server = serveObjectStore(this.#bucket.store, port1)
     return { access: { type: 'port', port: port2 }, close: () => server.close() }
+  }
+}
+
+function bucketAt(location: StoreLocation): Bucket {
+  switch (location.type) {
+    case 'memory':
+      return { isHere: true, store: memoryObjectStore(location.name) }
+    case 'object':
+      return { isHere: true, store: location.store }
+    default:
+      return { isHere: false, access: location }
   }
 }
 

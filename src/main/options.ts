@@ -4,11 +4,13 @@ import { invalidRequest } from '../codec/errors.ts'
 import { isUuid } from '../codec/uuid.ts'
 import { MEMTABLE_BYTES_MIN } from '../shared/memtable.ts'
 import type { ObjectStore } from '../shared/object-store.ts'
+import type { S3Options } from '../shared/s3-options.ts'
 import {
   type CheckedCluster,
   type ClusterOptions,
   checkCluster,
 } from './cluster/cluster-options.ts'
+import { type StoreLocation, storeLocation } from './object-stores/store-location.ts'
 
 /** The part of pino's interface that is used. */
 export interface Logger {
@@ -22,8 +24,10 @@ export interface MetastoreOptions {
   // ---------------------------------------------------------------- behaviour
   /** Directory of the Raft log, hard state and SSTable cache; created when absent. One owner. */
   dataDir: string
-  /** 'file:./bucket', 'memory:name' or an implementation. */
+  /** 'file:./bucket', 's3://bucket/prefix', 'memory:name' or an implementation. */
   objectStore: string | ObjectStore
+  /** How 's3://' is reached; what is not given comes from where the AWS SDK looks by itself. */
+  s3?: S3Options
   /** Metastore partitions, 1 to 1024; fixed when the cluster is created. Default 8. */
   partitions?: number
   /** 'fsync' (default): acknowledged = on disk. 'os': handed to the operating system. */
@@ -68,7 +72,7 @@ export interface MetastoreOptions {
 
 export interface CheckedOptions {
   dataDir: string
-  objectStore: string | ObjectStore
+  objectStore: StoreLocation
   /** Undefined: take what the cluster has, or the default. */
   partitions: number | undefined
   durability: 'fsync' | 'os'
@@ -102,6 +106,7 @@ function ignore(): void {}
 const KNOWN: ReadonlySet<string> = new Set([
   'dataDir',
   'objectStore',
+  's3',
   'partitions',
   'durability',
   'clusterId',
@@ -143,7 +148,7 @@ export function checkOptions(options: MetastoreOptions): CheckedOptions {
   const min = integer(options.ioThreads?.min ?? 1, 'ioThreads.min', 1, 64)
   return {
     dataDir: options.dataDir,
-    objectStore: checkStore(options.objectStore),
+    objectStore: storeLocation(options.objectStore, options.s3),
     partitions,
     durability: oneOf(options.durability, 'durability', ['fsync', 'os']),
     clusterId: options.clusterId,
@@ -184,21 +189,6 @@ export function checkOptions(options: MetastoreOptions): CheckedOptions {
     ),
     readPath: oneOf(options.readPath, 'readPath', ['auto', 'worker']),
   }
-}
-
-const STORE_METHODS = ['put', 'get', 'head', 'list', 'delete'] as const
-
-function checkStore(store: string | ObjectStore): string | ObjectStore {
-  if (typeof store === 'string') {
-    if (/^file:.|^memory:./.test(store)) return store
-    throw invalidRequest(`objectStore must be 'file:path' or 'memory:name', not ${show(store)}`)
-  }
-  for (const method of STORE_METHODS) {
-    if (typeof (store as ObjectStore | undefined)?.[method] !== 'function') {
-      throw invalidRequest(`objectStore has no method ${method}`)
-    }
-  }
-  return store
 }
 
 function checkLogger(logger: Logger | undefined): Logger {

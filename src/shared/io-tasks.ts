@@ -2,10 +2,12 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { ErrorCode } from '../codec/errors.ts'
 import type { ManifestName, TableDescription } from '../codec/manifest.ts'
+import type { S3Location } from './s3-options.ts'
 
 /** How an I/O thread reaches the bucket. */
 export type StoreAccess =
   | { type: 'directory'; root: string }
+  | { type: 's3'; location: S3Location }
   /** The store lives on the main thread; the port is transferred with the task. */
   | { type: 'port'; port: MessagePort }
 

@@ -42,6 +42,11 @@ export function checkKey(key: string): void {
   }
 }
 
+/** Whether checkKey would let it pass; for names that a store meets in its listing. */
+export function isKey(key: string): boolean {
+  return key.length <= KEY_BYTES_MAX && key.split('/').every(part => segmentFault(part) === null)
+}
+
 /** Throws INVALID_REQUEST unless `prefix` is the beginning of some legal key, or empty. */
 export function checkPrefix(prefix: string): void {
   if (prefix.length > KEY_BYTES_MAX) refuse('prefix', prefix, `is over ${KEY_BYTES_MAX} bytes`)

@@ -1,7 +1,7 @@
 /**
- * What Waymark asks of a bucket (docs/object-stores.md). Implementations: directory, memory, and
- * any object of the caller's with these five methods. Keys are `/`-separated ASCII paths without
- * a leading slash, at most 1024 bytes.
+ * What Waymark asks of a bucket (docs/object-stores.md). Implementations: directory, S3, memory,
+ * and any object of the caller's with the first five methods. Keys are `/`-separated ASCII paths
+ * without a leading slash, at most 1024 bytes.
  *
  * Every method rejects when the store fails; what is merely absent is a value, not an error.
  * A call that was aborted or failed may still take effect later, as with any remote store.
@@ -20,6 +20,12 @@ export interface ObjectStore {
   list(prefix: string, options?: ListOptions): Promise<ObjectPage>
   /** Deletes what is there; a key that is not there is no error. */
   delete(keys: readonly string[], options?: CallOptions): Promise<void>
+  /**
+   * Aborts uploads below `prefix` that were begun before a time and never finished, and says how
+   * many; with `dryRun` it only counts them. For stores in which the parts of an upload whose
+   * process died stay, and cost, until somebody does this. A store without it leaves none.
+   */
+  abortUploads?(prefix: string, options: AbortUploadsOptions): Promise<AbortedUploads>
 }
 
 export interface CallOptions {
@@ -44,6 +50,17 @@ export interface ListOptions extends CallOptions {
   after?: string
   /** Objects a page; default and most 1000. */
   limit?: number
+}
+
+export interface AbortUploadsOptions extends CallOptions {
+  /** Milliseconds since the epoch, by the store's clock; younger uploads may be under way. */
+  before: number
+  /** Default false. */
+  dryRun?: boolean
+}
+
+export interface AbortedUploads {
+  uploads: number
 }
 
 export interface ObjectInfo {

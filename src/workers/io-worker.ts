@@ -9,6 +9,7 @@ import { CacheFiles } from './io/cache-files.ts'
 import { DirectoryObjectStore } from './io/directory-object-store.ts'
 import { PortObjectStore } from './io/port-object-store.ts'
 import { runIoTask } from './io/run-io-task.ts'
+import { S3ObjectStore } from './io/s3/s3-object-store.ts'
 
 export default async function runTask(request: IoRequest): Promise<IoAnswer> {
   const { task, store, deadlineMs } = request
@@ -26,14 +27,19 @@ export default async function runTask(request: IoRequest): Promise<IoAnswer> {
   }
 }
 
-const directories = new Map<string, DirectoryObjectStore>()
+/** Kept for the thread's life, with what they know and their connections. */
+const stores = new Map<string, ObjectStore>()
 
 function openStore(access: StoreAccess): ObjectStore {
   if (access.type === 'port') return new PortObjectStore(access.port)
-  let store = directories.get(access.root)
+  const name = JSON.stringify(access)
+  let store = stores.get(name)
   if (store === undefined) {
-    store = new DirectoryObjectStore(access.root)
-    directories.set(access.root, store)
+    store =
+      access.type === 's3'
+        ? new S3ObjectStore(access.location)
+        : new DirectoryObjectStore(access.root)
+    stores.set(name, store)
   }
   return store
 }

@@ -71,6 +71,14 @@ describe('options', () => {
   const bad: [string, Partial<Record<string, unknown>>, RegExp][] = [
     ['an empty dataDir', { dataDir: '' }, /dataDir.*""/],
     ['an unknown store', { objectStore: 'ftp://x' }, /objectStore.*ftp/],
+    ['a bucket without a name', { objectStore: 's3:///prefix' }, /objectStore.*""/],
+    ['a bucket of two letters', { objectStore: 's3://ab' }, /objectStore.*"ab"/],
+    ['a prefix that begins no key', { objectStore: 's3://bucket/a//b' }, /objectStore.*a\/\/b/],
+    ['an endpoint that is no URL', { s3: { endpoint: 'host:9000' } }, /s3\.endpoint.*host:9000/],
+    ['a region of nothing', { s3: { region: '' } }, /s3\.region.*""/],
+    ['a path style of a sort', { s3: { forcePathStyle: 'yes' } }, /s3\.forcePathStyle.*yes/],
+    ['an unknown option of S3', { s3: { acl: 'x' } }, /s3\.acl is not known/],
+    ['half credentials', { s3: { credentials: { accessKeyId: 'id' } } }, /credentials\.secretAcc/],
     ['a store without its methods', { objectStore: { put() {} } }, /objectStore has no method get/],
     ['no partitions', { partitions: 0 }, /partitions.*0/],
     ['a fraction of workers', { workers: 1.5 }, /workers.*1\.5/],
@@ -89,6 +97,23 @@ describe('options', () => {
       await assert.rejects(Metastore.open(given), code('INVALID_REQUEST', text))
     })
   }
+
+  test('credentials that are refused are in no message', async () => {
+    const secret = 'do-not-tell'
+    const wrong = [
+      { credentials: secret },
+      { credentials: { accessKeyId: secret, secretAccessKey: '' } },
+      { credentials: { accessKeyId: secret, secretAccessKey: secret, token: secret } },
+      { endpoint: `http://${secret}:${secret}@host` },
+    ]
+    for (const s3 of wrong) {
+      const given = { ...options(), s3 } as unknown as MetastoreOptions
+      await assert.rejects(Metastore.open(given), (error: Error) => {
+        assert.ok(!error.message.includes(secret), error.message)
+        return error.message.includes('s3.')
+      })
+    }
+  })
 
   test('a dataDir keeps its partition count and its cluster id', async () => {
     const given = options()

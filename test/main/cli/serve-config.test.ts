@@ -37,6 +37,8 @@ const WRONG: readonly [what: unknown, message: RegExp][] = [
   [[], /the config must be an object, not \[\]/],
   [{ objectStore: 'file:bucket' }, /dataDir must be a path, not undefined/],
   [{ ...right, objectStore: 's5:x' }, /objectStore must be .*not "s5:x"/],
+  [{ ...right, s3: 'x' }, /s3 must be an object, not string/],
+  [{ ...right, s3: { bucket: 'x' } }, /s3\.bucket is not known/],
   [{ ...right, partitoins: 4 }, /partitoins is not known to this version; it is 4/],
   [{ ...right, logger: {} }, /logger is not known to this version; it is \{\}/],
   [{ ...right, from: 'x' }, /from is not known to this version; it is "x"/],
