@@ -6,6 +6,7 @@ import type {
   ObjectInfo,
   ObjectPage,
   ObjectStore,
+  PutAnswer,
   PutOptions,
 } from '../src/shared/object-store.ts'
 
@@ -31,7 +32,7 @@ export class CountingObjectStore implements ObjectStore {
     return body
   }
 
-  put(key: string, body: Uint8Array, options?: PutOptions): Promise<'created' | 'exists'> {
+  put(key: string, body: Uint8Array, options?: PutOptions): Promise<PutAnswer> {
     return this.#inner.put(key, body, options)
   }
 

@@ -4,7 +4,14 @@
  * (docs/object-stores.md).
  */
 import { ERROR_CODES, type ErrorCode, invalidRequest, MetastoreError } from '../codec/errors.ts'
-import type { GetOptions, ListOptions, ObjectInfo, ObjectPage } from './object-store.ts'
+import type {
+  GetOptions,
+  ListOptions,
+  ObjectInfo,
+  ObjectPage,
+  PutAnswer,
+  PutOptions,
+} from './object-store.ts'
 
 export const KEY_BYTES_MAX = 1024
 /** What file systems allow one name. */
@@ -116,8 +123,7 @@ export type ObjectStoreCall =
       key: string
       /** Transferred. */
       body: Uint8Array
-      ifNoneMatch: boolean
-      metadata: Readonly<Record<string, string>>
+      conditions: Omit<PutOptions, 'signal'>
     }
   | { type: 'get'; id: number; key: string; range: { offset?: number; length?: number } }
   | { type: 'head'; id: number; key: string }
@@ -130,14 +136,7 @@ export type ObjectStoreResponse =
   | { type: 'failed'; id: number; error: ErrorMessage }
 
 /** What the call's promise resolves to; bodies are transferred. */
-export type ObjectStoreValue =
-  | 'created'
-  | 'exists'
-  | Uint8Array
-  | ObjectInfo
-  | ObjectPage
-  | null
-  | undefined
+export type ObjectStoreValue = PutAnswer | Uint8Array | ObjectInfo | ObjectPage | null | undefined
 
 /** An error taken apart, because structured clone keeps neither codes nor classes. */
 export interface ErrorMessage {

@@ -9,10 +9,11 @@
 export interface ObjectStore {
   /**
    * Writes a whole object; readers see all of it or none. The body is borrowed until the promise
-   * settles. With `ifNoneMatch` an existing object is left alone and the answer is 'exists';
-   * of several racing conditional puts exactly one is 'created'.
+   * settles. With `ifNoneMatch` an existing object is left alone and the answer is 'exists'; with
+   * `ifMatch` any but the object of that version is, or its absence, and the answer is 'changed'.
+   * Of several racing conditional puts exactly one is 'created'.
    */
-  put(key: string, body: Uint8Array, options?: PutOptions): Promise<'created' | 'exists'>
+  put(key: string, body: Uint8Array, options?: PutOptions): Promise<PutAnswer>
   /** The object's bytes, or `length` of them from `offset`; null when there is no such object. */
   get(key: string, options?: GetOptions): Promise<Uint8Array | null>
   head(key: string, options?: CallOptions): Promise<ObjectInfo | null>
@@ -32,8 +33,12 @@ export interface CallOptions {
   signal?: AbortSignal
 }
 
+export type PutAnswer = 'created' | 'exists' | 'changed'
+
 export interface PutOptions extends CallOptions {
   ifNoneMatch?: boolean
+  /** A version that head() gave; not together with `ifNoneMatch`. */
+  ifMatch?: string
   /** Small ASCII pairs kept beside the object. */
   metadata?: Readonly<Record<string, string>>
 }
@@ -68,6 +73,8 @@ export interface ObjectInfo {
   /** Milliseconds since the epoch, by the store's clock. */
   modifiedAt: number
   metadata: Readonly<Record<string, string>>
+  /** Another one whenever other bytes are put: what `ifMatch` compares. The store's own form. */
+  version: string
 }
 
 export interface ObjectPage {

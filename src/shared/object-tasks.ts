@@ -4,11 +4,12 @@
  */
 import { putOnce } from './conditional-put.ts'
 import type { IoResults, ObjectTask } from './io-tasks.ts'
+import { moveCommitted } from './move-committed.ts'
 import type { ObjectStore } from './object-store.ts'
 import { type RetryOptions, withRetry } from './retry.ts'
 
 export function isObjectTask(task: { type: string }): task is ObjectTask {
-  return task.type === 'create' || task.type === 'overwrite' || task.type === 'read'
+  return task.type === 'create' || task.type === 'moveCommitted' || task.type === 'read'
 }
 
 /** @throws what retry.ts gives up with */
@@ -20,9 +21,8 @@ export async function runObjectTask(
   switch (task.type) {
     case 'create':
       return putOnce(bucket, task.key, task.bytes, options)
-    case 'overwrite':
-      await withRetry(options, signal => bucket.put(task.key, task.bytes, { signal }))
-      return null
+    case 'moveCommitted':
+      return moveCommitted(bucket, task.manifest, options)
     case 'read':
       return withRetry(options, signal => bucket.get(task.key, { signal }))
   }

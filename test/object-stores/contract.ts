@@ -122,6 +122,33 @@ function puttingAndGetting(check: Check): void {
     assert.deepEqual((await store.head('race/k'))?.metadata, { who: `${winner}` })
   })
 
+  check('a put that has to match replaces just the version that it names', async store => {
+    const versionOf = async (): Promise<string> => (await store.head('k'))?.version ?? ''
+    assert.equal(await store.put('k', bytes(4), { ifMatch: 'none' }), 'changed')
+    assert.equal(await store.head('k'), null)
+    await store.put('k', bytes(4))
+    const first = await versionOf()
+    await store.put('k', bytes(5, 1))
+    assert.equal(await store.put('k', bytes(6), { ifMatch: first }), 'changed')
+    assert.deepEqual(await store.get('k'), bytes(5, 1))
+    const options = { ifMatch: await versionOf(), metadata: { who: 'third' } }
+    assert.equal(await store.put('k', bytes(6), options), 'created')
+    assert.deepEqual(await store.get('k'), bytes(6))
+    assert.deepEqual((await store.head('k'))?.metadata, { who: 'third' })
+    await store.delete(['k'])
+    assert.equal(await store.put('k', bytes(6), { ifMatch: await versionOf() }), 'changed')
+  })
+
+  check('of twenty racing puts that have to match exactly one does', async store => {
+    await store.put('race/m', bytes(99))
+    const ifMatch = (await store.head('race/m'))?.version ?? ''
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => store.put('race/m', bytes(100, i), { ifMatch })),
+    )
+    assert.equal(answers.filter(answer => answer === 'changed').length, 19)
+    assert.deepEqual(await store.get('race/m'), bytes(100, answers.indexOf('created')))
+  })
+
   check('a range is cut to the object, and empty past its end', async store => {
     const body = bytes(1000)
     await store.put('k', body)

@@ -75,6 +75,16 @@ describe('directory object store', () => {
     }
   })
 
+  inRoot('two processes that count by puts that have to match lose none', async (root, store) => {
+    const script = fileURLToPath(new URL('./counting-process.js', import.meta.url))
+    const processes = [fork(script, [root]), fork(script, [root])]
+    await Promise.all(processes.map(child => once(child, 'message')))
+    const exits = processes.map(child => once(child, 'exit'))
+    for (const child of processes) child.send({ key: 'count', times: 40 })
+    await Promise.all(exits)
+    assert.equal(Buffer.from((await store.get('count')) ?? []).toString(), '80')
+  })
+
   inRoot('readers see whole objects while writers overwrite them', async (_root, store) => {
     const sizeBytes = 300_000
     const body = (value: number) => new Uint8Array(sizeBytes + value).fill(value)

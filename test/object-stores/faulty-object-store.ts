@@ -24,6 +24,7 @@ import type {
   ObjectInfo,
   ObjectPage,
   ObjectStore,
+  PutAnswer,
   PutOptions,
 } from '../../src/shared/object-store.ts'
 
@@ -95,7 +96,7 @@ export class FaultyObjectStore implements ObjectStore {
     await Promise.all(this.#lateCalls)
   }
 
-  put(key: string, body: Uint8Array, options: PutOptions = {}): Promise<'created' | 'exists'> {
+  put(key: string, body: Uint8Array, options: PutOptions = {}): Promise<PutAnswer> {
     return this.#call('put', key, options, rest =>
       this.#inner.put(key, body, { ...options, ...rest }),
     )

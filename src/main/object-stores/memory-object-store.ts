@@ -9,6 +9,7 @@ import type {
   ObjectInfo,
   ObjectPage,
   ObjectStore,
+  PutAnswer,
   PutOptions,
 } from '../../shared/object-store.ts'
 import {
@@ -24,12 +25,14 @@ interface StoredObject {
   body: Uint8Array
   modifiedAt: number
   metadata: Readonly<Record<string, string>>
+  version: string
 }
 
 /** Bodies are copied in and out. Belongs to one thread; others reach it through a port. */
 export class MemoryObjectStore implements ObjectStore {
   readonly #objects = new Map<string, StoredObject>()
   readonly #now: () => number
+  #puts = 0
   /** The keys in ascending order; null when one came or went since they were sorted. */
   #sortedKeys: readonly string[] | null = null
 
@@ -38,23 +41,21 @@ export class MemoryObjectStore implements ObjectStore {
     this.#now = now
   }
 
-  async put(
-    key: string,
-    body: Uint8Array,
-    options: PutOptions = {},
-  ): Promise<'created' | 'exists'> {
-    const { metadata = {}, ifNoneMatch = false, signal } = options
+  async put(key: string, body: Uint8Array, options: PutOptions = {}): Promise<PutAnswer> {
+    const { metadata = {}, ifNoneMatch = false, ifMatch, signal } = options
     checkKey(key)
     checkMetadata(key, metadata)
     signal?.throwIfAborted()
-    const known = this.#objects.has(key)
-    if (known && ifNoneMatch) return 'exists'
+    const known = this.#objects.get(key)
+    if (known !== undefined && ifNoneMatch) return 'exists'
+    if (ifMatch !== undefined && known?.version !== ifMatch) return 'changed'
     this.#objects.set(key, {
       body: exactCopy(body),
       modifiedAt: this.#now(),
       metadata: { ...metadata },
+      version: String(++this.#puts),
     })
-    if (!known) this.#sortedKeys = null
+    if (known === undefined) this.#sortedKeys = null
     return 'created'
   }
 
@@ -73,8 +74,8 @@ export class MemoryObjectStore implements ObjectStore {
     options.signal?.throwIfAborted()
     const object = this.#objects.get(key)
     if (object === undefined) return null
-    const { body, modifiedAt, metadata } = object
-    return { sizeBytes: body.length, modifiedAt, metadata: { ...metadata } }
+    const { body, modifiedAt, metadata, version } = object
+    return { sizeBytes: body.length, modifiedAt, metadata: { ...metadata }, version }
   }
 
   async list(prefix: string, options: ListOptions = {}): Promise<ObjectPage> {

@@ -54,10 +54,8 @@ async function perform(
   signal: AbortSignal,
 ): Promise<ObjectStoreValue> {
   switch (call.type) {
-    case 'put': {
-      const { key, body, ifNoneMatch, metadata } = call
-      return await store.put(key, body, { ifNoneMatch, metadata, signal })
-    }
+    case 'put':
+      return await store.put(call.key, call.body, { ...call.conditions, signal })
     case 'get':
       return await store.get(call.key, { ...call.range, signal })
     case 'head':

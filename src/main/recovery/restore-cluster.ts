@@ -6,7 +6,7 @@
  */
 import { clusterKey, committedKey, manifestKey } from '../../codec/bucket-layout.ts'
 import { type ClusterFile, decodeCluster, encodeCluster } from '../../codec/cluster-file.ts'
-import { decodeCommitted, encodeCommitted } from '../../codec/committed-pointer.ts'
+import { decodeCommitted } from '../../codec/committed-pointer.ts'
 import { conflict, corruption, invalidRequest } from '../../codec/errors.ts'
 import { decodeManifest, encodeManifest, type Manifest } from '../../codec/manifest.ts'
 import type { IoPool } from '../io-pool.ts'
@@ -105,8 +105,8 @@ async function publish(io: IoPool, manifest: Manifest): Promise<void> {
   if ((await io.run({ type: 'create', key, bytes })) === 'exists') {
     throw conflict(`${key} is already in the bucket`)
   }
-  const pointer = encodeCommitted(manifest)
-  await io.run({ type: 'overwrite', key: committedKey(manifest.domain), bytes: pointer })
+  const { domain, epoch, version } = manifest
+  await io.run({ type: 'moveCommitted', manifest: { domain, epoch, version } })
 }
 
 /** A log in which each domain's first entry is its manifest. */

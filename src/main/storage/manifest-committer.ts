@@ -8,8 +8,7 @@
  * in the bucket is referred to by nothing; it is tried again under a new version, since nobody
  * knows what a failed attempt has left. Once committed, an edit is done: only the pointer may lag.
  */
-import { committedKey, manifestKey } from '../../codec/bucket-layout.ts'
-import { encodeCommitted } from '../../codec/committed-pointer.ts'
+import { manifestKey } from '../../codec/bucket-layout.ts'
 import { conflict, MetastoreError } from '../../codec/errors.ts'
 import {
   decodeManifest,
@@ -108,8 +107,11 @@ export class ManifestCommitter {
       const { manifest } = domain
       if (manifest === null || manifest === this.#announced) return
       this.#expectLeading()
-      const bytes = encodeCommitted(manifest)
-      await io.run({ type: 'overwrite', key: committedKey(manifest.domain), bytes })
+      const { domain: uuid, epoch, version } = manifest
+      const name = { domain: uuid, epoch, version }
+      const moved = await io.run({ type: 'moveCommitted', manifest: name })
+      // A newer leader has been here: what this one holds for committed may be old.
+      if (moved === 'superseded') throw notLeading(domain)
       this.#announced = manifest
       log.cut(domain.number, manifest.lastIndex)
     })

@@ -19,7 +19,6 @@ import {
 import { dirname, join, resolve } from 'node:path'
 import { threadId } from 'node:worker_threads'
 import { invalidRequest, MetastoreError } from '../../codec/errors.ts'
-import { fsExtensions } from '../../shared/fs-extensions.ts'
 import type {
   CallOptions,
   GetOptions,
@@ -27,6 +26,7 @@ import type {
   ObjectInfo,
   ObjectPage,
   ObjectStore,
+  PutAnswer,
   PutOptions,
 } from '../../shared/object-store.ts'
 import {
@@ -39,11 +39,11 @@ import {
   rangeWithin,
   segmentFault,
 } from '../../shared/object-store-protocol.ts'
+import { replaceMatching, versionOf } from './directory-match.ts'
+import { hasCode, type Metadata, readMetadata, writeMetadata } from './file-metadata.ts'
 
-type Metadata = Readonly<Record<string, string>>
-
-/** The attribute that holds the metadata, as JSON. */
-const METADATA_ATTRIBUTE = 'user.waymark.metadata'
+/** Not in the directory of temporary files: nobody sweeps it. */
+const MATCH_LOCK = `${RESERVED_SEGMENT_PREFIX}-lock`
 
 /** One write or read of a body; between two of them the signal is looked at. */
 const CHUNK_BYTES = 4 * 1024 * 1024
@@ -68,11 +68,7 @@ export class DirectoryObjectStore implements ObjectStore {
     this.#temporaryDirectory = join(this.#root, RESERVED_SEGMENT_PREFIX)
   }
 
-  async put(
-    key: string,
-    body: Uint8Array,
-    options: PutOptions = {},
-  ): Promise<'created' | 'exists'> {
+  async put(key: string, body: Uint8Array, options: PutOptions = {}): Promise<PutAnswer> {
     checkKey(key)
     checkMetadata(key, options.metadata ?? {})
     return await this.#guard('put', key, options, async () => {
@@ -101,10 +97,11 @@ export class DirectoryObjectStore implements ObjectStore {
   async head(key: string, options: CallOptions = {}): Promise<ObjectInfo | null> {
     checkKey(key)
     return await this.#guard('head', key, options, () =>
-      this.#withObject(key, async (file, { size, mtimeMs }) => ({
-        sizeBytes: size,
-        modifiedAt: Math.floor(mtimeMs),
+      this.#withObject(key, async (file, stats) => ({
+        sizeBytes: stats.size,
+        modifiedAt: Math.floor(stats.mtimeMs),
         metadata: await readMetadata(file),
+        version: versionOf(stats),
       })),
     )
   }
@@ -159,19 +156,22 @@ export class DirectoryObjectStore implements ObjectStore {
     })
   }
 
-  async #put(key: string, body: Uint8Array, options: PutOptions): Promise<'created' | 'exists'> {
-    const { ifNoneMatch = false, metadata = {}, signal } = options
+  async #put(key: string, body: Uint8Array, options: PutOptions): Promise<PutAnswer> {
+    const { ifNoneMatch = false, ifMatch, metadata = {}, signal } = options
     const path = this.#path(key)
     await this.#makeDirectory(dirname(path))
     await this.#makeDirectory(this.#temporaryDirectory)
     const name = `${process.pid}-${threadId}-${randomBytes(12).toString('hex')}`
     const temporary = join(this.#temporaryDirectory, name)
-    let answer: 'created' | 'exists' = 'created'
+    let answer: PutAnswer = 'created'
     try {
       await writeTemporary(temporary, body, metadata, signal)
       signal?.throwIfAborted()
       // From here on the object may be visible: the signal is no longer looked at.
-      if (!ifNoneMatch) await rename(temporary, path)
+      if (ifMatch !== undefined) {
+        const lock = join(this.#root, MATCH_LOCK)
+        if (!(await replaceMatching(lock, temporary, path, ifMatch, signal))) answer = 'changed'
+      } else if (!ifNoneMatch) await rename(temporary, path)
       else if (!(await linkNew(temporary, path))) answer = 'exists'
     } catch (error) {
       if (await isDirectory(path)) throw keyIsDirectory(key)
@@ -311,31 +311,6 @@ async function readRange(
   return filled === bytes.length ? bytes : bytes.slice(0, filled)
 }
 
-async function writeMetadata(file: FileHandle, metadata: Metadata): Promise<void> {
-  const value = Buffer.from(JSON.stringify(metadata))
-  try {
-    await fsExtensions.setAttr(file.fd, METADATA_ATTRIBUTE, value)
-  } catch (error) {
-    if (!hasCode(error, 'ENOTSUP')) throw error
-    throw new MetastoreError(
-      'INVALID_REQUEST',
-      'object metadata needs a file system that keeps extended attributes',
-      { cause: error },
-    )
-  }
-}
-
-async function readMetadata(file: FileHandle): Promise<Metadata> {
-  try {
-    const value = await fsExtensions.getAttr(file.fd, METADATA_ATTRIBUTE)
-    return value === null ? {} : (JSON.parse(Buffer.from(value).toString()) as Metadata)
-  } catch (error) {
-    // Such a file system refused all metadata when it was written, so there is none.
-    if (hasCode(error, 'ENOTSUP')) return {}
-    throw error
-  }
-}
-
 /** False when the name was taken, by whichever process: link() decides atomically. */
 async function linkNew(temporary: string, path: string): Promise<boolean> {
   try {
@@ -422,10 +397,6 @@ async function unlessMissing<T>(found: Promise<T>): Promise<T | null> {
 /** ENOTDIR: the key lies below another object. */
 function isMissing(error: unknown): boolean {
   return hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && (error as { code?: unknown }).code === code
 }
 
 function keyIsDirectory(key: string): MetastoreError {

@@ -11,6 +11,7 @@ import type {
   ObjectInfo,
   ObjectPage,
   ObjectStore,
+  PutAnswer,
   PutOptions,
 } from '../../shared/object-store.ts'
 import {
@@ -52,10 +53,10 @@ export class PortObjectStore implements ObjectStore {
     port.unref()
   }
 
-  put(key: string, body: Uint8Array, options: PutOptions = {}): Promise<'created' | 'exists'> {
-    const { ifNoneMatch = false, metadata = {}, signal } = options
+  put(key: string, body: Uint8Array, options: PutOptions = {}): Promise<PutAnswer> {
+    const { signal, ...conditions } = options
     const copy = exactCopy(body)
-    const call = { type: 'put', key, body: copy, ifNoneMatch, metadata } as const
+    const call = { type: 'put', key, body: copy, conditions } as const
     return this.#call(call, signal, copy.buffer)
   }
 

@@ -2,6 +2,8 @@
  * One bucket for all nodes, and each node's way to it: calls take time on the way there and back,
  * and fail by a plan. What has left a node is done even if the node stops meanwhile.
  */
+import { decodeCommitted } from '../../../src/codec/committed-pointer.ts'
+import { isNewerManifest, type ManifestName } from '../../../src/codec/manifest.ts'
 import { MemoryObjectStore } from '../../../src/main/object-stores/memory-object-store.ts'
 import type {
   CallOptions,
@@ -10,6 +12,7 @@ import type {
   ObjectInfo,
   ObjectPage,
   ObjectStore,
+  PutAnswer,
   PutOptions,
 } from '../../../src/shared/object-store.ts'
 import { type FaultPlan, FaultyObjectStore } from '../../object-stores/faulty-object-store.ts'
@@ -17,18 +20,27 @@ import type { Dice } from '../dice.ts'
 import type { EventQueue } from '../event-queue.ts'
 import type { Host } from './host.ts'
 
-/** A store that says at once which objects it has. */
+/** A store that says at once which objects it has, and whether a pointer has gone back. */
 export class Bucket extends MemoryObjectStore {
   readonly keys: Set<string> = new Set()
+  readonly #pointers = new Map<string, ManifestName>()
+  /** Moves of a committed pointer that it must not make. */
+  readonly wentBack: string[] = []
 
-  override async put(
-    key: string,
-    body: Uint8Array,
-    options?: PutOptions,
-  ): Promise<'created' | 'exists'> {
+  override async put(key: string, body: Uint8Array, options?: PutOptions): Promise<PutAnswer> {
     const outcome = await super.put(key, body, options)
     this.keys.add(key)
+    if (outcome === 'created' && key.endsWith('/committed')) this.#moved(key, body)
     return outcome
+  }
+
+  #moved(key: string, body: Uint8Array): void {
+    const name = decodeCommitted(body, key)
+    const before = this.#pointers.get(key)
+    if (before !== undefined && isNewerManifest(before, name)) {
+      this.wentBack.push(`${key}: ${JSON.stringify(before)}, then ${JSON.stringify(name)}`)
+    }
+    this.#pointers.set(key, name)
   }
 
   override async delete(keys: readonly string[], options?: CallOptions): Promise<void> {
@@ -82,7 +94,7 @@ export class BucketAccess implements ObjectStore {
     return drawn < limit + cutPercent ? 'truncate' : null
   }
 
-  put(key: string, body: Uint8Array, options: PutOptions = {}): Promise<'created' | 'exists'> {
+  put(key: string, body: Uint8Array, options: PutOptions = {}): Promise<PutAnswer> {
     const { signal: _, ...rest } = options
     return this.#call(options, () => this.#store.put(key, body, rest))
   }

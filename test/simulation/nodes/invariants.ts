@@ -5,7 +5,8 @@
  *     while a node runs.
  *  2. What a manifest names that was installed is in the bucket.
  *  3. A node that leads a domain for writers is the only one in its term.
- *  4. A log is cut only up to what a manifest covers that the node has installed.
+ *  4. The pointer of a domain in the bucket never goes back, whoever moves it.
+ *  5. A log is cut only up to what a manifest covers that the node has installed.
  */
 import assert from 'node:assert/strict'
 import { tableKey } from '../../../src/codec/bucket-layout.ts'
@@ -43,6 +44,7 @@ export class Invariants {
   }
 
   observe({ id, running }: SimNode): void {
+    assert.deepEqual(this.#bucket.wentBack, [])
     if (running === undefined) return
     const { replication } = running
     const seen = this.#seenOf(running)

@@ -12,6 +12,7 @@ import type {
   ObjectInfo,
   ObjectPage,
   ObjectStore,
+  PutAnswer,
   PutOptions,
 } from '../../../shared/object-store.ts'
 import {
@@ -62,12 +63,8 @@ export class S3ObjectStore implements ObjectStore {
     this.#timeouts = timeouts
   }
 
-  async put(
-    key: string,
-    body: Uint8Array,
-    options: PutOptions = {},
-  ): Promise<'created' | 'exists'> {
-    const { ifNoneMatch = false, metadata = {}, signal } = options
+  async put(key: string, body: Uint8Array, options: PutOptions = {}): Promise<PutAnswer> {
+    const { ifNoneMatch = false, ifMatch, metadata = {}, signal } = options
     checkKey(key)
     checkMetadata(key, metadata)
     return await this.#call('put', key, signal, async ({ connection, place, sending }) => {
@@ -77,13 +74,16 @@ export class S3ObjectStore implements ObjectStore {
         Body: body,
         Metadata: { ...metadata },
         ...(ifNoneMatch && { IfNoneMatch: '*' }),
+        ...(ifMatch !== undefined && { IfMatch: ifMatch }),
       }
       try {
         if (body.length > PART_BYTES) await uploadInParts(connection, input, place, signal)
         else await client.send(new sdk.PutObjectCommand(input), sending)
         return 'created'
       } catch (error) {
-        if (ifNoneMatch && statusOf(error) === PRECONDITION_FAILED) return 'exists'
+        const isUnmet = statusOf(error) === PRECONDITION_FAILED
+        if (ifNoneMatch && isUnmet) return 'exists'
+        if (ifMatch !== undefined && (isUnmet || isAbsent(error))) return 'changed'
         throw error
       }
     })
@@ -120,6 +120,7 @@ export class S3ObjectStore implements ObjectStore {
           sizeBytes: answer.ContentLength ?? 0,
           modifiedAt: wholeSeconds(answer.LastModified),
           metadata: { ...answer.Metadata },
+          version: answer.ETag ?? '',
         }
       } catch (error) {
         if (isAbsent(error)) return null
