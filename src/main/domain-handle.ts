@@ -59,6 +59,8 @@ export class DomainHandle {
   readonly #batches = new DomainBatches()
   readonly #throttle = new WriteThrottle(() => performance.now())
   readonly #acknowledgements = new Acknowledgements(this.#throttle, () => performance.now())
+  /** Bytes of the requests of writes that the worker has not answered yet. */
+  #askedBytes = 0
   #failure: MetastoreError | undefined
   /** Counts times of leading: an answer to a write of an earlier one is void. 0: not leading. */
   #leadership = 0
@@ -268,7 +270,9 @@ export class DomainHandle {
       call.life = this.#lives
       encode(this.link.begin(kind, this.number, call))
       this.link.send(call)
-      if (isWrite) this.#acknowledgements.writesUnderWay++
+      if (!isWrite) return
+      this.#acknowledgements.writesUnderWay++
+      this.#askedBytes += call.requestBytes
     })
   }
 
@@ -282,6 +286,7 @@ export class DomainHandle {
     admitWrite({
       domain: this.number,
       isLogFull: this.log?.isFull === true,
+      askedBytes: this.#askedBytes,
       acknowledgements: this.#acknowledgements,
       throttle: this.#throttle,
       level0Tables: this.#view.version.level0.length,
@@ -299,10 +304,17 @@ export class DomainHandle {
 
   // -------------------------------------------------------------- answers
 
+  /** Takes out a call that the worker has answered. */
+  #take(number: number): Call {
+    const call = this.link.take(number)
+    if (call.isWrite) this.#askedBytes -= call.requestBytes
+    return call
+  }
+
   /** An answer that changed nothing. */
   onAnswer(number: number, reader: ByteReader): void {
     const sequence = reader.varint()
-    const call = this.link.take(number)
+    const call = this.#take(number)
     if (call.life !== this.#lives) {
       this.#acknowledgements.refuse(call, this.#notLeading())
       return
@@ -338,7 +350,7 @@ export class DomainHandle {
   /** A batch to replicate, with the answer that its commit releases. */
   onProposal(number: number, reader: ByteReader): void {
     const sequence = reader.varint()
-    const call = this.link.take(number)
+    const call = this.#take(number)
     if (call.leadership !== this.#leadership) {
       this.#acknowledgements.refuse(call, this.#notLeading())
       // Its rows are in the memtable, and nobody will ever commit them.

@@ -6,7 +6,12 @@ import { MetastoreError } from '../codec/errors.ts'
 import type { Acknowledgements } from './acknowledgements.ts'
 import { DELAY_MAX_MS, L0_STOP_TABLES, type WriteThrottle } from './storage/write-throttle.ts'
 
-/** Bytes of batches that may wait for their commit or acknowledgement. */
+/**
+ * Bytes of writes that may wait for their worker, their commit or their acknowledgement. What the
+ * worker has is on its way to the log: a worker that goes on after a while must not bring more than
+ * the group takes without a commit (uncommittedBytesMax in raft/options.ts), also where a batch is
+ * larger than its request.
+ */
 const UNACKNOWLEDGED_BYTES_MAX = 16 * 1024 * 1024
 /** Answers that may wait for a commit. */
 const ANSWERS_WAITING_MAX = 65_536
@@ -19,6 +24,8 @@ export interface WriteBacklog {
   /** Number of the domain. */
   readonly domain: number
   readonly isLogFull: boolean
+  /** Of requests of writes that the worker has not answered. */
+  readonly askedBytes: number
   readonly acknowledgements: Acknowledgements
   readonly throttle: WriteThrottle
   readonly level0Tables: number
@@ -26,11 +33,12 @@ export interface WriteBacklog {
 
 /** @throws OVERLOADED, details {retryAfterMs} */
 export function admitWrite(backlog: WriteBacklog): void {
-  const { domain, isLogFull, acknowledgements, throttle, level0Tables } = backlog
+  const { domain, isLogFull, askedBytes, acknowledgements, throttle, level0Tables } = backlog
   if (isLogFull) throw overloaded(domain, 'the disk of the log is full', DISK_FULL_RETRY_AFTER_MS)
   const { unacknowledgedBytes, waitingCount } = acknowledgements
-  if (unacknowledgedBytes >= UNACKNOWLEDGED_BYTES_MAX) {
-    const reason = `${unacknowledgedBytes} bytes wait for their commit`
+  const bytes = askedBytes + unacknowledgedBytes
+  if (bytes >= UNACKNOWLEDGED_BYTES_MAX) {
+    const reason = `${bytes} bytes wait for their worker or their commit`
     throw overloaded(domain, reason, RETRY_AFTER_MS)
   }
   if (waitingCount >= ANSWERS_WAITING_MAX) {

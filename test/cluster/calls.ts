@@ -40,6 +40,17 @@ export async function settledLeadersOf(node: Metastore): Promise<number[]> {
   return leaders
 }
 
+/**
+ * Has the only partition led by `leader`. It is to be the preferred leader (node 1), so that no
+ * leadership moves by itself afterwards.
+ */
+export async function leadBy(node: Metastore, leader: number): Promise<void> {
+  await until(`node ${leader} leads`, async () => {
+    await node.transferLeadership(0, leader).catch(() => {})
+    return (await leadersOf(node))[0] === leader
+  })
+}
+
 /** Writers that put keys of their own, one after the other, and note what became of each. */
 export class Writers {
   readonly acknowledged: Map<string, TopicPartition> = new Map()

@@ -1,11 +1,12 @@
 /**
- * Goal: writes are refused while the disk of the log is full, and taken again when it has room;
- * what a caller is told then is when to come back.
+ * Goal: writes are refused while the disk of the log is full or too much is under way, and taken
+ * again when there is room; what a caller is told then is when to come back.
  * Method: a domain with a stub log and a link that only notes what was sent.
  */
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { ByteWriter } from '../../src/codec/bytes.ts'
+import { ByteReader, ByteWriter } from '../../src/codec/bytes.ts'
+import { type Call, Calls } from '../../src/main/calls.ts'
 import { DomainHandle } from '../../src/main/domain-handle.ts'
 import type { ReplicatedLog } from '../../src/main/replication/replicated-log.ts'
 import type { CachedBlocks } from '../../src/main/storage/cached-blocks.ts'
@@ -16,18 +17,24 @@ import { REQUEST } from '../../src/shared/messages.ts'
 
 class Fixture {
   readonly sent: number[] = []
+  readonly calls: Calls = new Calls()
+  requestBytes = 100
   readonly log = { isFull: false }
   readonly domain: DomainHandle
 
   constructor() {
-    const { sent } = this
+    const { sent, calls } = this
     const link = {
       admit: () => {},
-      begin: (kind: number) => {
+      begin: (kind: number, _domain: number, call: Call) => {
         sent.push(kind)
+        calls.add(call)
         return new ByteWriter()
       },
-      send: () => {},
+      send: (call: Call) => {
+        call.requestBytes = this.requestBytes
+      },
+      take: (call: number) => calls.take(call),
     }
     const control = { advanceVisible: () => {} }
     this.domain = new DomainHandle({
@@ -86,4 +93,22 @@ test('writes go on when there is room again', async () => {
   fixture.log.isFull = false
   void fixture.write()
   assert.deepEqual(fixture.sent, [REQUEST.write])
+})
+
+test('writes that wait for the worker are bounded, and taken again when it has answered', async () => {
+  const fixture = new Fixture()
+  fixture.requestBytes = 8 * 1024 * 1024
+  void fixture.write()
+  const answered = fixture.write()
+  await assert.rejects(fixture.write(), {
+    code: 'OVERLOADED',
+    message: 'metastore partition 3: 16777216 bytes wait for their worker or their commit',
+    details: { retryAfterMs: 20 },
+  })
+  assert.equal(fixture.sent.length, 2)
+  const answer = new ByteWriter().varint(0).u8(0).take()
+  fixture.domain.onAnswer(2, new ByteReader(answer, 'answer'))
+  await answered
+  void fixture.write()
+  assert.equal(fixture.sent.length, 3)
 })
