@@ -2,11 +2,20 @@
 import { createHash } from 'node:crypto'
 import { tableKey } from '../../../src/codec/bucket-layout.ts'
 import { toHex } from '../../../src/codec/bytes.ts'
+import { keyId, ROW_TYPE } from '../../../src/codec/keys.ts'
 import { TableCursor } from '../../../src/codec/table/table-cursor.ts'
 import { TableReader } from '../../../src/codec/table/table-reader.ts'
+import { formatUuid } from '../../../src/codec/uuid.ts'
 import type { DomainHandle } from '../../../src/main/domain-handle.ts'
 import { MemtableCursor } from '../../../src/shared/memtable-cursor.ts'
 import type { Bucket } from './bucket.ts'
+
+export interface Contents {
+  /** The number of rows, and a hash of all of them. */
+  readonly text: string
+  /** Ids of the objects. */
+  readonly objects: ReadonlySet<string>
+}
 
 interface Row {
   readonly sequence: number
@@ -14,8 +23,8 @@ interface Row {
   readonly value: string
 }
 
-/** Of the rows at or below the visible sequence: their number, and a hash of all of them. */
-export async function contentsOf(domain: DomainHandle, bucket: Bucket): Promise<string> {
+/** Of the rows at or below the visible sequence. */
+export async function contentsOf(domain: DomainHandle, bucket: Bucket): Promise<Contents> {
   const rows = new Map<string, Row>()
   const add = (key: Uint8Array, sequence: number, isDelete: boolean, value: Uint8Array): void => {
     const name = toHex(key)
@@ -52,6 +61,11 @@ export async function contentsOf(domain: DomainHandle, bucket: Bucket): Promise<
   const shown = [...rows]
     .filter(([, { value }]) => value !== '')
     .sort(([a], [b]) => (a < b ? -1 : 1))
-  for (const [key, { sequence, value }] of shown) hash.update(`${key}@${sequence}${value}\n`)
-  return `${shown.length} rows, ${hash.digest('hex').slice(0, 16)}`
+  const objects = new Set<string>()
+  for (const [key, { sequence, value }] of shown) {
+    hash.update(`${key}@${sequence}${value}\n`)
+    const bytes = Buffer.from(key, 'hex')
+    if (bytes[0] === ROW_TYPE.object) objects.add(formatUuid(keyId(bytes)))
+  }
+  return { text: `${shown.length} rows, ${hash.digest('hex').slice(0, 16)}`, objects }
 }

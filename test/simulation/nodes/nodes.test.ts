@@ -23,7 +23,7 @@ async function run(seed: number): Promise<NodeOutcome> {
 }
 
 test(`${SEEDS} clusters of nodes keep what they acknowledge, and go on in calm`, async () => {
-  const total = { leaderships: 0, manifests: 0, cuts: 0, writes: 0, reads: 0 }
+  const total = { leaderships: 0, manifests: 0, cuts: 0, writes: 0, reads: 0, repeats: 0 }
   for (let seed = 1; seed <= SEEDS; seed++) {
     const outcome = await run(seed)
     total.leaderships += outcome.leaderships
@@ -31,11 +31,13 @@ test(`${SEEDS} clusters of nodes keep what they acknowledge, and go on in calm`,
     total.cuts += outcome.cuts
     total.writes += outcome.writes
     total.reads += outcome.reads
+    total.repeats += outcome.repeats
   }
   // What never happens is not tested.
-  const { leaderships, manifests, cuts, writes, reads } = total
+  const { leaderships, manifests, cuts, writes, reads, repeats } = total
   const isEnough = leaderships > 3 * SEEDS && manifests > 10 * SEEDS && cuts > 10 * SEEDS
-  assert.ok(isEnough && writes > 50 * SEEDS && reads > 50 * SEEDS, JSON.stringify(total))
+  const isAsked = writes > 50 * SEEDS && reads > 50 * SEEDS && repeats > 5 * SEEDS
+  assert.ok(isEnough && isAsked, JSON.stringify(total))
 })
 
 test('a seed decides everything', async () => {

@@ -5,7 +5,6 @@
  */
 import assert from 'node:assert/strict'
 import type { ClusterFile } from '../../../src/codec/cluster-file.ts'
-import { preferredLeader } from '../../../src/main/cluster/placement.ts'
 import { assertLinearizable } from '../../linearizability/checker.ts'
 import { keyValue } from '../../linearizability/key-value.ts'
 import { Dice } from '../dice.ts'
@@ -14,11 +13,12 @@ import { SimulationFailure } from '../failure.ts'
 import { Network } from '../network.ts'
 import { NO_TRACE, type Trace, Transcript } from '../trace.ts'
 import { Bucket } from './bucket.ts'
+import { Calm } from './calm.ts'
 import { Clients } from './clients.ts'
-import { contentsOf } from './contents.ts'
 import { Invariants } from './invariants.ts'
 import { Nemesis } from './nemesis.ts'
 import type { Packet } from './peers.ts'
+import { Registrants } from './registrants.ts'
 import { drawSettings, type NodeSettings } from './settings.ts'
 import { SimNode } from './sim-node.ts'
 import { VirtualTime } from './virtual-time.ts'
@@ -42,6 +42,8 @@ export interface NodeOutcome {
   readonly reads: number
   readonly refused: number
   readonly unknown: number
+  readonly requests: number
+  readonly repeats: number
   readonly frames: number
   readonly timeMs: number
 }
@@ -89,6 +91,8 @@ class NodeSimulation {
   readonly #nodes: readonly SimNode[]
   readonly #invariants: Invariants
   readonly #clients: Clients
+  readonly #registrants: Registrants
+  readonly #calm: Calm
   readonly #nemesis: Nemesis
   readonly #trace: Trace
   #requests = 0
@@ -128,7 +132,12 @@ class NodeSimulation {
     )
     const world = { settings, queue, trace, nodes: this.#nodes, onDefect }
     this.#clients = new Clients({ ...world, dice: dice.fork() })
+    this.#registrants = new Registrants({ ...world, dice: dice.fork() })
     this.#nemesis = new Nemesis({ ...world, dice: dice.fork(), network: this.#network })
+    this.#calm = new Calm({
+      ...{ ...world, bucket: this.#bucket },
+      ...{ clients: this.#clients, registrants: this.#registrants },
+    })
   }
 
   async run(): Promise<NodeOutcome> {
@@ -136,11 +145,11 @@ class NodeSimulation {
     try {
       for (const node of this.#nodes) this.#queue.after(0, () => node.start())
       for (let storm = 0; storm < STORMS; storm++) {
-        this.#clients.goOn()
+        this.#callersGoOn()
         this.#nemesis.start()
         await this.#pass(STORM_MS)
         this.#nemesis.calm()
-        this.#clients.pause()
+        this.#callersPause()
         await this.#expectCalm()
         if (storm === 0) await this.#expectSteadyTerms()
       }
@@ -152,20 +161,22 @@ class NodeSimulation {
     assertLinearizable(keyValue, this.#clients.operations)
     const { leaderships, manifests, cuts, rebuilds } = this.#invariants
     const { writes, reads, refused, unknown } = this.#clients
+    const { requests, repeats } = this.#registrants
     const { nowMs: timeMs } = this.#queue
-    const frames = this.#network.sent
     return {
-      leaderships,
-      manifests,
-      cuts,
-      rebuilds,
-      writes,
-      reads,
-      refused,
-      unknown,
-      frames,
-      timeMs,
+      ...{ leaderships, manifests, cuts, rebuilds, writes, reads, refused, unknown },
+      ...{ requests, repeats, frames: this.#network.sent, timeMs },
     }
+  }
+
+  #callersGoOn(): void {
+    this.#clients.goOn()
+    this.#registrants.goOn()
+  }
+
+  #callersPause(): void {
+    this.#clients.pause()
+    this.#registrants.pause()
   }
 
   async #pass(forMs: number): Promise<void> {
@@ -212,11 +223,10 @@ class NodeSimulation {
       // A sync that failed in the storm may be told of, and end its node, in the calm.
       for (const node of this.#nodes) this.#queue.after(0, () => node.start())
       await this.#pass(LOOK_MS)
-      const open = this.#clients.underWay.map(({ what }) => what)
-      why = open.length > 0 ? `calls hang: ${open}` : this.#unsettled()
+      why = this.#calm.unsettled()
       if (why !== '') continue
       if (isFlushed) {
-        await this.#expectSame()
+        await this.#calm.expectSame()
         return
       }
       // With everything settled each domain writes something new, and flushes.
@@ -225,113 +235,34 @@ class NodeSimulation {
     assert.fail(`no end of the calm: ${why}`)
   }
 
-  /** What is not as it should be in calm; empty when all is. */
-  #unsettled(): string {
-    for (let domain = 0; domain < this.#settings.domains; domain++) {
-      const leader = this.#leaderOf(domain)
-      if (leader === undefined) return `nobody leads domain ${domain}`
-      const { commit, configuration } = leader.status
-      const preferred = preferredLeader(domain, configuration.voters)
-      if (leader.node.id !== preferred) return `domain ${domain} is not led by node ${preferred}`
-      if (configuration.votersOutgoing.length > 0) return `domain ${domain} is joint`
-      for (const id of [...configuration.voters, ...configuration.learners]) {
-        const stack = this.#nodes[id - 1].open
-        if (stack === undefined) return `node ${id} is not open`
-        const { index } = stack.domains[domain].progress
-        if (index < commit) return `node ${id} has ${index} of ${commit} of domain ${domain}`
-      }
-    }
-    return ''
-  }
-
-  #leaderOf(domain: number) {
-    for (const node of this.#nodes) {
-      const { open } = node
-      if (open?.replication?.isLeading(domain)) {
-        return { node, open, status: open.replication.node.status(domain) }
-      }
-    }
-    return undefined
-  }
-
   /** @returns whether all domains were written to and flushed */
   async #probe(endMs: number): Promise<boolean> {
-    const { domains } = this.#settings
     let done = 0
-    for (let domain = 0; domain < domains; domain++) {
-      const leader = this.#leaderOf(domain)
-      if (leader === undefined) return false
-      const input = { do: 'put', key: `${domain}/probe`, value: `p${this.#queue.nowMs}` } as const
-      this.#queue.after(0, () =>
-        this.#clients.call(0, leader.node, input, () =>
-          leader.node.host.run(() => {
-            leader.node.open?.atLeader('flush', domain).then(
-              () => {
-                done++
-              },
-              (error: Error) => this.#trace(() => `flush of domain ${domain}: ${error.message}`),
-            )
-          }),
-        ),
-      )
-    }
+    const isAsked = this.#calm.probe(() => {
+      done++
+    })
+    if (!isAsked) return false
     for (let looks = 0; looks < 20 && this.#queue.nowMs < endMs; looks++) {
       await this.#pass(LOOK_MS)
-      if (done === domains) return true
+      if (done === this.#settings.domains) return true
     }
     return false
-  }
-
-  /** All replicas of a domain have the same rows, and no more log than the manifest lets go. */
-  async #expectSame(): Promise<void> {
-    for (let domain = 0; domain < this.#settings.domains; domain++) {
-      const found = new Map<string, number[]>()
-      const leader = this.#leaderOf(domain)
-      assert.ok(leader !== undefined, `nobody leads domain ${domain} any more`)
-      const { voters, learners } = leader.status.configuration
-      for (const { id, open } of this.#nodes) {
-        const handle = open?.domains[domain]
-        if (handle === undefined || ![...voters, ...learners].includes(id)) continue
-        const contents = await contentsOf(handle, this.#bucket)
-        const text = `${handle.visibleSequence}: ${contents}`
-        found.set(text, [...(found.get(text) ?? []), id])
-        const cut = (open?.disk?.firstIndex(domain) ?? 1) - 1
-        const covered = handle.manifest?.lastIndex ?? 0
-        assert.ok(
-          cut >= covered,
-          `node ${id} keeps ${cut + 1}.. of domain ${domain}, of ${covered}`,
-        )
-      }
-      assert.equal(
-        found.size,
-        1,
-        `replicas of domain ${domain} differ: ${[...found].join(' and ')}`,
-      )
-    }
   }
 
   /** Workers and the bucket say nothing about who is alive. */
   async #expectSteadyTerms(): Promise<void> {
     this.#trace(() => '-- slow workers, no bucket')
-    const before = this.#terms()
+    const before = this.#calm.terms()
     for (const node of this.#nodes) {
       node.workerDelayMs = 900
       node.bucket.weather = { ...node.bucket.weather, latencyMs: 3000, failedPercent: 50 }
     }
-    this.#clients.goOn()
+    this.#callersGoOn()
     await this.#pass(SLOW_MS)
-    assert.deepEqual(this.#terms(), before, 'terms while only workers and bucket were slow')
-    this.#clients.pause()
+    assert.deepEqual(this.#calm.terms(), before, 'terms while only workers and bucket were slow')
+    this.#callersPause()
     this.#nemesis.calm()
     await this.#expectCalm()
-  }
-
-  /** Of the leaders: others hear of their terms later. */
-  #terms(): string[] {
-    return Array.from({ length: this.#settings.domains }, (_, domain) => {
-      const leader = this.#leaderOf(domain)
-      return `domain ${domain}: node ${leader?.node.id} in term ${leader?.status.term}`
-    })
   }
 
   /** Every key once more, at every node. */

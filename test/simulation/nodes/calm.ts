@@ -1,0 +1,137 @@
+/**
+ * What a calm must come to: every domain is led by who should lead it and takes part on all its
+ * members; then it is written to and flushed; and then all replicas are the same.
+ */
+import assert from 'node:assert/strict'
+import { preferredLeader } from '../../../src/main/cluster/placement.ts'
+import type { RaftStatus } from '../../../src/main/raft/raft-group.ts'
+import type { EventQueue } from '../event-queue.ts'
+import type { Trace } from '../trace.ts'
+import type { Bucket } from './bucket.ts'
+import type { Clients } from './clients.ts'
+import { contentsOf } from './contents.ts'
+import type { NodeStack } from './node-stack.ts'
+import type { Registrants } from './registrants.ts'
+import type { NodeSettings } from './settings.ts'
+import type { SimNode } from './sim-node.ts'
+
+export interface CalmOptions {
+  readonly settings: NodeSettings
+  readonly queue: EventQueue
+  readonly trace: Trace
+  readonly nodes: readonly SimNode[]
+  readonly bucket: Bucket
+  readonly clients: Clients
+  readonly registrants: Registrants
+}
+
+interface Leader {
+  readonly node: SimNode
+  readonly open: NodeStack
+  readonly status: RaftStatus
+}
+
+export class Calm {
+  readonly #options: CalmOptions
+
+  constructor(options: CalmOptions) {
+    this.#options = options
+  }
+
+  /** What is not as it should be in calm; empty when all is. */
+  unsettled(): string {
+    const { clients, registrants, settings } = this.#options
+    const open = [...clients.underWay.map(({ what }) => what), ...registrants.underWay]
+    if (open.length > 0) return `calls hang: ${open}`
+    for (let domain = 0; domain < settings.domains; domain++) {
+      const why = this.#unsettledDomain(domain)
+      if (why !== '') return why
+    }
+    return ''
+  }
+
+  #unsettledDomain(domain: number): string {
+    const leader = this.leaderOf(domain)
+    if (leader === undefined) return `nobody leads domain ${domain}`
+    const { commit, configuration } = leader.status
+    const preferred = preferredLeader(domain, configuration.voters)
+    if (leader.node.id !== preferred) return `domain ${domain} is not led by node ${preferred}`
+    if (configuration.votersOutgoing.length > 0) return `domain ${domain} is joint`
+    for (const id of [...configuration.voters, ...configuration.learners]) {
+      const stack = this.#options.nodes[id - 1].open
+      if (stack === undefined) return `node ${id} is not open`
+      const { index } = stack.domains[domain].progress
+      if (index < commit) return `node ${id} has ${index} of ${commit} of domain ${domain}`
+    }
+    return ''
+  }
+
+  leaderOf(domain: number): Leader | undefined {
+    for (const node of this.#options.nodes) {
+      const { open } = node
+      if (open?.replication?.isLeading(domain)) {
+        return { node, open, status: open.replication.node.status(domain) }
+      }
+    }
+    return undefined
+  }
+
+  /** Of the leaders: others hear of their terms later. */
+  terms(): string[] {
+    return Array.from({ length: this.#options.settings.domains }, (_, domain) => {
+      const leader = this.leaderOf(domain)
+      return `domain ${domain}: node ${leader?.node.id} in term ${leader?.status.term}`
+    })
+  }
+
+  /**
+   * Has every domain written to and flushed.
+   * @param done told of each one that was
+   * @returns whether all of them have a leader to ask
+   */
+  probe(done: () => void): boolean {
+    const { settings, queue, clients, trace } = this.#options
+    for (let domain = 0; domain < settings.domains; domain++) {
+      const node = this.leaderOf(domain)?.node
+      if (node === undefined) return false
+      const input = { do: 'put', key: `${domain}/probe`, value: `p${queue.nowMs}` } as const
+      const flush = (): void => {
+        node.open?.atLeader('flush', domain).then(done, (error: Error) => {
+          trace(() => `flush of domain ${domain}: ${error.message}`)
+        })
+      }
+      queue.after(0, () => clients.call(0, node, input, () => node.host.run(flush)))
+    }
+    return true
+  }
+
+  /** All replicas of a domain have the same rows, and no more log than the manifest lets go. */
+  async expectSame(): Promise<void> {
+    const { settings, nodes, bucket, registrants } = this.#options
+    for (let domain = 0; domain < settings.domains; domain++) {
+      const found = new Map<string, number[]>()
+      const leader = this.leaderOf(domain)
+      assert.ok(leader !== undefined, `nobody leads domain ${domain} any more`)
+      const { voters, learners } = leader.status.configuration
+      for (const { id, open } of nodes) {
+        const handle = open?.domains[domain]
+        if (handle === undefined || ![...voters, ...learners].includes(id)) continue
+        const contents = await contentsOf(handle, bucket)
+        const text = `${handle.visibleSequence}: ${contents.text}`
+        found.set(text, [...(found.get(text) ?? []), id])
+        registrants.check(domain, contents.objects)
+        const cut = (open?.disk?.firstIndex(domain) ?? 1) - 1
+        const covered = handle.manifest?.lastIndex ?? 0
+        assert.ok(
+          cut >= covered,
+          `node ${id} keeps ${cut + 1}.. of domain ${domain}, of ${covered}`,
+        )
+      }
+      assert.equal(
+        found.size,
+        1,
+        `replicas of domain ${domain} differ: ${[...found].join(' and ')}`,
+      )
+    }
+  }
+}
