@@ -385,7 +385,10 @@ export class Engine {
       }
     }
     for (const domain of this.domains) domain.endPacing()
-    if (this.#failure === undefined) await step(() => this.#replication?.leave())
+    const leave = async (): Promise<void> => {
+      if (this.#failure === undefined) await step(() => this.#replication?.leave())
+    }
+    await leave()
     this.#replication?.members?.close()
     await this.#answered(CLOSE_GRACE_MS)
     const storage = step(() => this.#storage?.close())
@@ -394,6 +397,8 @@ export class Engine {
     await storage
     // Reads that waited for the bucket have been refused by now.
     await this.#answered(CLOSE_GRACE_MS)
+    // The others may have given back what this node should lead, as long as it was there.
+    await leave()
     await step(() => this.#tables.cache.close())
     for (const blocks of this.#blocks) blocks.close()
     await step(() => Promise.all(this.#links.map(link => link.stop(STOP_GRACE_MS))))

@@ -178,8 +178,10 @@ export class Replica implements GroupOwner {
   /** The worker reads what it remembers of requests: tables for it may be out of reach. */
   #notPrepared(error: unknown): void {
     this.#isPreparing = false
-    const isPassing = error instanceof MetastoreError && error.code === 'UNAVAILABLE'
-    if (!isPassing || this.#domain.hasFailed) {
+    const code = error instanceof MetastoreError ? error.code : undefined
+    // The node closes: it is to lead nothing any more, and nothing has failed.
+    if (code === 'CLOSED') return
+    if (code !== 'UNAVAILABLE' || this.#domain.hasFailed) {
       this.#fail(error)
       return
     }

@@ -174,6 +174,20 @@ describe('a leader', () => {
     assert.ok(replica.isLeading)
   })
 
+  test('that closes before its worker was ready leads nothing, and has not failed', async () => {
+    const fixture = new ReplicaFixture()
+    const { fake, replica } = fixture
+    await fake.work()
+    replica.onRole('leader', 1)
+    replica.onCommitted([fixture.append(0)])
+    const recovered = fake.worker.sent.find(({ kind }) => kind === REQUEST.recovered)
+    assert.ok(recovered)
+    fake.worker.sent.splice(fake.worker.sent.indexOf(recovered), 1)
+    fake.refuse(recovered.call, new MetastoreError('CLOSED', 'the metastore is closed'))
+    await fake.work()
+    assert.deepEqual([fixture.failures, replica.isLeading], [[], false])
+  })
+
   test('answers what changed nothing only when it is certain to lead', async () => {
     const fixture = new ReplicaFixture()
     const { fake } = fixture
