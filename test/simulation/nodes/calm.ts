@@ -76,6 +76,16 @@ export class Calm {
     return undefined
   }
 
+  /** Those that the node leads, and others vote for as well. */
+  sharedDomainsOf(node: SimNode): number[] {
+    return Array.from({ length: this.#options.settings.domains }, (_, domain) => domain).filter(
+      domain => {
+        const leader = this.leaderOf(domain)
+        return leader?.node === node && leader.status.configuration.voters.length > 1
+      },
+    )
+  }
+
   /** Of the leaders: others hear of their terms later. */
   terms(): string[] {
     return Array.from({ length: this.#options.settings.domains }, (_, domain) => {

@@ -35,7 +35,7 @@ interface UnderWay {
 const THINK_MS = 60
 const RETRY_MS = 20
 /** What a call may end with that has done nothing for sure. */
-export const REFUSALS: ReadonlySet<string> = new Set(['UNAVAILABLE', 'OVERLOADED'])
+export const REFUSALS: ReadonlySet<string> = new Set(['UNAVAILABLE', 'OVERLOADED', 'CLOSED'])
 const SEPARATOR = '|'
 const topicPartition = { topicId: '', partition: 0 }
 const encoder = new TextEncoder()

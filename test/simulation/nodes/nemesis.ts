@@ -37,6 +37,7 @@ export class Nemesis {
     this.#faults = [
       [8, () => this.#stopSoon()],
       [3, () => this.#restart()],
+      [4, () => this.#close()],
       [1, () => this.#blackout()],
       [3, () => this.#failDisk()],
       [4, () => this.#slowDisk()],
@@ -147,6 +148,12 @@ export class Nemesis {
     const node = this.#any()
     node.stop(this.#kind(), 'a restart')
     this.#later(0.1, () => node.start())
+  }
+
+  /** In order: it hands over what it leads first. */
+  #close(): void {
+    const node = this.#leaderOrAny()
+    this.#options.queue.after(0, () => node.close(() => this.#startLater(node)))
   }
 
   #blackout(): void {

@@ -2,10 +2,12 @@
  * One life of a node: the real parts, put together as in src/main/engine.ts, on one thread. Its
  * workers' loops, its I/O pool, disk, bucket and connections are the simulation's.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ByteReader } from '../../../src/codec/bytes.ts'
 import type { ClusterFile } from '../../../src/codec/cluster-file.ts'
+import { MetastoreError } from '../../../src/codec/errors.ts'
 import { stampVersion4 } from '../../../src/codec/uuid.ts'
-import type { KnownMembers, Member } from '../../../src/main/cluster/member-book.ts'
+import type { KnownMembers } from '../../../src/main/cluster/member-book.ts'
 import type { AdminOperation } from '../../../src/main/cluster/member-requests.ts'
 import { RoutedDomain } from '../../../src/main/cluster/routed-domain.ts'
 import { DomainHandle } from '../../../src/main/domain-handle.ts'
@@ -13,7 +15,7 @@ import { DomainMemtables } from '../../../src/main/domain-memtables.ts'
 import type { IoRunner } from '../../../src/main/io-pool.ts'
 import { DiskLog } from '../../../src/main/log/disk-log.ts'
 import type { LogFiles } from '../../../src/main/log/log-files.ts'
-import { type CheckedOptions, checkOptions, type Logger } from '../../../src/main/options.ts'
+import type { CheckedOptions, Logger } from '../../../src/main/options.ts'
 import { Replication } from '../../../src/main/replication/replication.ts'
 import { CachedBlocks } from '../../../src/main/storage/cached-blocks.ts'
 import { Storage } from '../../../src/main/storage/storage.ts'
@@ -29,13 +31,14 @@ import { runIoTask } from '../../../src/workers/io/run-io-task.ts'
 import { PartitionLoop } from '../../../src/workers/partition-loop.ts'
 import type { Dice } from '../dice.ts'
 import type { Host } from './host.ts'
+import { checkedOptions, NO_DIRECTORY } from './node-options.ts'
 import { Peers, type Wire } from './peers.ts'
 import type { NodeSettings } from './settings.ts'
 
 const IO_DEADLINE_MS = 30_000
+/** How long close() waits for answers, as Engine's. */
+const CLOSE_GRACE_MS = 2_000
 const FIRST_MEMTABLES = 2
-/** Nothing is ever there: tables are read from the bucket. */
-const NO_DIRECTORY = '/nonexistent'
 const PUMP_DELAY_MS = 0.1
 /** A worker that waits for main so often waits for ever. */
 const WAITS_MAX = 1000
@@ -67,6 +70,8 @@ export class NodeStack {
   readonly #loops: PartitionLoop[] = []
   readonly #blocks: CachedBlocks[] = []
   readonly #io: IoRunner
+  /** Rejects when the I/O pool is closed, and so whatever runs in it. */
+  readonly #ioEnd = endOfIo()
   readonly #plannedLoops = new Set<number>()
   #isPumpPlanned = false
   #isPumping = false
@@ -80,13 +85,18 @@ export class NodeStack {
 
   constructor(options: NodeStackOptions) {
     this.#options = options
-    const { settings, cluster, bucket, logger } = options
-    this.#checked = checkedOptions(options)
+    const { settings, cluster, bucket, logger, host, book } = options
+    const { members } = book.list
+    this.#checked = checkedOptions({
+      ...{ nodeId: host.id, settings, cluster, members, bucket, logger },
+    })
     const cache = { write: async () => false, writeRange: async () => false }
     const context = { bucket, deadlineMs: IO_DEADLINE_MS, cacheOf: () => cache }
     this.#io = {
-      run: async <T extends IoTask>(task: T): Promise<IoResults[T['type']]> =>
-        (await runIoTask(task, context)) as IoResults[T['type']],
+      run: async <T extends IoTask>(task: T): Promise<IoResults[T['type']]> => {
+        const result = runIoTask(task, context) as Promise<IoResults[T['type']]>
+        return await Promise.race([result, this.#ioEnd.promise])
+      },
     }
     this.#tables = new TableStore({
       ...{ io: this.#io, cacheDirectory: NO_DIRECTORY, logger, onEvicted: () => {} },
@@ -148,8 +158,12 @@ export class NodeStack {
     }
     return new WorkerLink(worker, workers, this.#control, data, memtables, onFailure, started => {
       const waitForMain = (): void => this.#letMainWork()
-      this.#loops.push(new PartitionLoop({ data: started, newId, waitForMain }))
-      return { expectEnd: () => {}, ended: async () => {} }
+      const loop = new PartitionLoop({ data: started, newId, waitForMain })
+      this.#loops.push(loop)
+      const ended = async (): Promise<void> => {
+        while (!loop.isStopping) await sleep(1)
+      }
+      return { expectEnd: () => {}, ended }
     })
   }
 
@@ -187,6 +201,35 @@ export class NodeStack {
     for (const domain of domains) this.routed.push(new RoutedDomain(domain, members))
     await this.#replication.start()
     this.isOpen = true
+  }
+
+  /** As Engine.close(). */
+  async close(): Promise<void> {
+    this.isOpen = false
+    for (const domain of this.domains) domain.endPacing()
+    await this.#replication?.leave()
+    this.#replication?.members?.close()
+    await this.#answered()
+    const storage = this.#storage?.close()
+    this.#ioEnd.reject(closed())
+    await storage
+    await this.#answered()
+    await this.#replication?.leave()
+    await Promise.all(this.#links.map(link => link.stop(0)))
+    this.#replication?.fail(closed())
+    for (const domain of this.domains) domain.fail(closed())
+    for (const link of this.#links) link.calls.failAll(closed())
+    await this.#replication?.close()
+    await this.#disk?.close()
+  }
+
+  async #answered(): Promise<void> {
+    const endsAt = performance.now() + CLOSE_GRACE_MS
+    const isBusy = (): boolean =>
+      this.#replication?.members?.isIdle === false ||
+      this.#links.some(link => link.calls.count > 0) ||
+      this.domains.some(domain => !domain.isIdle)
+    while (isBusy() && performance.now() < endsAt) await sleep(1)
   }
 
   /** The process has ended. */
@@ -315,33 +358,16 @@ export class NodeStack {
   }
 }
 
-function checkedOptions({ settings, cluster, host, bucket, logger }: NodeStackOptions) {
-  const { nodes, replicationFactor, electionTimeoutMs, heartbeatIntervalMs } = settings
-  const { flushIntervalMs, logBytesMax, readPath, tableMemoryBytesMax } = settings
-  const checked = checkOptions({
-    ...{ dataDir: NO_DIRECTORY, objectStore: bucket, logger, workers: settings.workers },
-    ...{
-      flushIntervalMs,
-      logBytesMax,
-      readPath,
-      tableMemoryBytesMax,
-      ioThreads: { min: 1, max: 2 },
-    },
-    clusterId: cluster.clusterId,
-    partitions: cluster.domains.length,
-    cluster: {
-      ...{ nodeId: host.id, replicationFactor, electionTimeoutMs, heartbeatIntervalMs },
-      listen: addressOf(host.id),
-      members: membersOf(nodes),
-    },
+function closed(): MetastoreError {
+  return new MetastoreError('CLOSED', 'the metastore is closed')
+}
+
+function endOfIo(): { promise: Promise<never>; reject: (reason: Error) => void } {
+  let reject: (reason: Error) => void = () => {}
+  const promise = new Promise<never>((_, rejected) => {
+    reject = rejected
   })
-  return { ...checked, memtableBytesMax: settings.memtableBytesMax }
-}
-
-function addressOf(nodeId: number): { host: string; port: number } {
-  return { host: `node-${nodeId}`, port: 4100 }
-}
-
-export function membersOf(nodes: number): Member[] {
-  return Array.from({ length: nodes }, (_, i) => ({ nodeId: i + 1, ...addressOf(i + 1) }))
+  // Without a task nobody waits for it.
+  promise.catch(() => {})
+  return { promise, reject }
 }

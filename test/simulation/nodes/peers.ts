@@ -59,6 +59,7 @@ export class Peers implements PeerTransport {
   readonly #seen = new Set<number>()
   readonly #linked = new Set<number>()
   #peers = new Set<number>()
+  #isClosed = false
 
   constructor(host: Host, wire: Wire, handlers: TransportHandlers) {
     this.#host = host
@@ -114,7 +115,7 @@ export class Peers implements PeerTransport {
   }
 
   request(peer: number, kind: number, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
-    if (!this.isReachable(peer)) {
+    if (this.#isClosed || !this.isReachable(peer)) {
       return Promise.reject(new MetastoreError('UNAVAILABLE', `node ${peer} is not connected`))
     }
     return new Promise((resolve, reject) => {
@@ -140,11 +141,12 @@ export class Peers implements PeerTransport {
 
   #send(to: number, frame: Uint8Array): void {
     const from = this.#host.id
-    if (this.#host.takesEffect()) this.#wire.send({ from, to, frame })
+    if (!this.#isClosed && this.#host.takesEffect()) this.#wire.send({ from, to, frame })
   }
 
   /** Raft messages are let through to members that this node has not heard of, as in production. */
   receive({ from, frame }: Packet): void {
+    if (this.#isClosed) return
     const reader = new FrameReader(FRAME_BYTES_MAX)
     reader.push(frame)
     const received = reader.next()
@@ -180,7 +182,14 @@ export class Peers implements PeerTransport {
     else asked.resolve(answer)
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.#isClosed = true
+    for (const { peer, reject, timer } of this.#asked.values()) {
+      clearTimeout(timer)
+      reject(new MetastoreError('CLOSED', `request to node ${peer}: the transport was closed`))
+    }
+    this.#asked.clear()
+  }
 }
 
 function unknownFate(why: string): MetastoreError {

@@ -13,6 +13,7 @@ export interface NodeSettings {
   readonly memtableBytesMax: number
   readonly logBytesMax: number
   readonly flushIntervalMs: number
+  readonly garbageDelayMs: number
   readonly readPath: 'auto' | 'worker'
   readonly blockCacheBytesMax: number
   readonly tableMemoryBytesMax: number
@@ -40,6 +41,7 @@ export function drawSettings(dice: Dice): NodeSettings {
     memtableBytesMax: dice.pick([4096, 16_384, 65_536]),
     logBytesMax: dice.pick([0, 32_768, 1_000_000]),
     flushIntervalMs: dice.pick([500, 3000, 60_000]),
+    garbageDelayMs: 3_600_000,
     readPath: dice.pick(['auto', 'worker']),
     blockCacheBytesMax: dice.pick([0, 65_536, 1_048_576]),
     tableMemoryBytesMax: dice.pick([0, 1_048_576]),

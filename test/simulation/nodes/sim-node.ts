@@ -8,7 +8,8 @@ import type { EventQueue } from '../event-queue.ts'
 import type { Trace } from '../trace.ts'
 import { type Bucket, BucketAccess } from './bucket.ts'
 import { Host, type StopKind } from './host.ts'
-import { membersOf, NodeStack } from './node-stack.ts'
+import { membersOf } from './node-options.ts'
+import { NodeStack } from './node-stack.ts'
 import type { Wire } from './peers.ts'
 import type { NodeSettings } from './settings.ts'
 import type { VirtualTime } from './virtual-time.ts'
@@ -47,7 +48,7 @@ export class SimNode {
   failsNextSync = false
 
   constructor(options: SimNodeOptions) {
-    const { id, queue, time, dice, trace, bucket, settings } = options
+    const { id, queue, time, dice, trace, bucket, cluster } = options
     this.#options = options
     this.id = id
     const skewMs = dice.whole(-SKEW_MS_MAX, SKEW_MS_MAX)
@@ -56,7 +57,7 @@ export class SimNode {
       this.#image = this.#crashed(kind)
     }
     this.bucket = new BucketAccess(queue, dice.fork(), this.host, bucket)
-    this.#book = new Book({ change: 0, members: membersOf(settings.nodes) })
+    this.#book = new Book({ change: 0, members: membersOf(cluster.founders ?? []) })
     this.#disk = this.#watched(new FakeDisk(PAGE_BYTES, this.#schedule))
   }
 
@@ -86,6 +87,26 @@ export class SimNode {
       this.#stack = stack
       stack.open().then(
         () => trace(() => `node ${this.id} is open`),
+        (error: unknown) => this.#onFailure(error),
+      )
+    })
+  }
+
+  /**
+   * Closes it in order, if it is open; then the computer is switched off.
+   * @param closed told when it has come to its end
+   */
+  close(closed: () => void): void {
+    const { host, open: stack } = this
+    if (stack === undefined) return
+    this.#options.trace(() => `node ${this.id} closes`)
+    host.run(() => {
+      stack.close().then(
+        () => {
+          if (!host.isUp || host.isDying) return
+          host.die('power', 'it has closed')
+          closed()
+        },
         (error: unknown) => this.#onFailure(error),
       )
     })

@@ -28,6 +28,8 @@ const STORM_MS = 4000
 /** What calls, elections, retries and flushes may take when nothing is in their way. */
 const CALM_MS_MAX = 90_000
 const LOOK_MS = 300
+/** What a node may take to close, in calm. */
+const CLOSE_MS_MAX = 5000
 /** Only workers and bucket are slow for so long. */
 const SLOW_MS = 3000
 const CREATED_AT = 1_750_000_000_000
@@ -151,7 +153,9 @@ class NodeSimulation {
         this.#nemesis.calm()
         this.#callersPause()
         await this.#expectCalm()
-        if (storm === 0) await this.#expectSteadyTerms()
+        if (storm > 0) continue
+        await this.#expectHandOver()
+        await this.#expectSteadyTerms()
       }
       await this.#readAll()
     } finally {
@@ -247,6 +251,28 @@ class NodeSimulation {
       if (done === this.#settings.domains) return true
     }
     return false
+  }
+
+  /** A node that closes leaves no domain without a leader that it can hand over. */
+  async #expectHandOver(): Promise<void> {
+    const node = this.#calm.leaderOf(0)?.node
+    assert.ok(node !== undefined)
+    const left: number[] = []
+    let isClosed = false
+    const closed = (): void => {
+      isClosed = true
+      for (const domain of led) {
+        const isLed = this.#nodes.some(({ open }) => open?.replication?.node.isLeader(domain))
+        if (!isLed) left.push(domain)
+      }
+    }
+    const led = this.#calm.sharedDomainsOf(node)
+    this.#queue.after(0, () => node.close(closed))
+    const endMs = this.#queue.nowMs + CLOSE_MS_MAX
+    while (!isClosed && this.#queue.nowMs < endMs) await this.#pass(LOOK_MS)
+    assert.ok(isClosed, `node ${node.id} does not come to an end`)
+    assert.deepEqual(left, [], `domains that node ${node.id} has left without a leader`)
+    await this.#expectCalm()
   }
 
   /** Workers and the bucket say nothing about who is alive. */
