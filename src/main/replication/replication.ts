@@ -29,6 +29,9 @@ const SOLO = { nodeId: 1, electionTimeoutMs: 1000, heartbeatIntervalMs: 100 } as
 /** Until a node that replays is asked again whether it is ready to lead. */
 const READY_LOOK_MS = 20
 
+/** Between two looks for a voter that is well, of a node that leaves. */
+const LEAVE_LOOK_MS = 5
+
 export interface ReplicationOptions {
   readonly options: CheckedOptions
   readonly cluster: ClusterFile
@@ -247,20 +250,38 @@ export class Replication {
   }
 
   async #handOverToAnyone(domain: number): Promise<void> {
-    const { configuration, progress, commit } = this.node.status(domain)
-    const well = configuration.voters.filter(voter => {
-      const known = progress.get(voter)
-      const isWell = known?.isActive === true && known.match >= commit
-      return voter !== this.nodeId && isWell && this.#transport?.isReachable(voter) === true
-    })
-    const ready = await Promise.all(well.map(voter => this.#isReady(domain, voter)))
-    const target = well.find((_, i) => ready[i])
+    const endsAt = performance.now() + this.#electionTimeoutMs
+    let target = await this.#readyVoter(domain)
+    // Once an election timeout a leader forgets who is active, until they answer a heartbeat.
+    while (target === undefined && performance.now() < endsAt) {
+      if (this.#reachableVoters(domain).length === 0) return
+      await sleep(LEAVE_LOOK_MS)
+      if (!this.isLeading(domain)) return
+      target = await this.#readyVoter(domain)
+    }
     if (target === undefined) return
     try {
-      await this.handOver(domain, target, this.#electionTimeoutMs)
+      await this.handOver(domain, target, Math.max(1, endsAt - performance.now()))
     } catch {
       // Then they elect somebody.
     }
+  }
+
+  /** Another voter that is active, has everything, and could lead at once. */
+  async #readyVoter(domain: number): Promise<number | undefined> {
+    const { progress, commit } = this.node.status(domain)
+    const well = this.#reachableVoters(domain).filter(voter => {
+      const known = progress.get(voter)
+      return known?.isActive === true && known.match >= commit
+    })
+    const ready = await Promise.all(well.map(voter => this.#isReady(domain, voter)))
+    return well.find((_, i) => ready[i])
+  }
+
+  #reachableVoters(domain: number): number[] {
+    const { voters } = this.node.status(domain).configuration
+    const isReachable = (voter: number): boolean => this.#transport?.isReachable(voter) === true
+    return voters.filter(voter => voter !== this.nodeId && isReachable(voter))
   }
 
   /**
