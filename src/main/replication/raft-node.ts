@@ -81,6 +81,8 @@ interface Member {
   appliedIndex: number
   /** As of the newest entry that was applied. */
   configuration: ConfState
+  /** Of a leader: the entry behind the last change that it was asked for. */
+  seal: { readonly term: number; readonly index: number } | undefined
 }
 
 /** An append that is on its way to the disk. */
@@ -116,7 +118,7 @@ export class RaftNode implements ReplicatedLog {
       const owner = owners[group]
       return {
         ...{ group, core, log, owner, reads },
-        ...{ proposals: [], held: [], isDirty: false, appliedIndex: applied },
+        ...{ proposals: [], held: [], isDirty: false, appliedIndex: applied, seal: undefined },
         configuration: log.initialState().configuration,
       }
     })
@@ -207,17 +209,41 @@ export class RaftNode implements ReplicatedLog {
     return isTaken
   }
 
-  /** A step of a group that this node leads towards other voters. @returns whether it is there */
+  /**
+   * A step of a group that this node leads towards other voters.
+   * @returns whether it is there, and can do without those that were removed
+   */
   place(group: number, voters: readonly number[]): boolean {
-    const { core } = this.#members[group]
+    const member = this.#members[group]
+    const { core } = member
     const { configuration, progress } = core.status()
     const matchOf = (member: number): number => {
       const known = progress.get(member)
       return known?.isActive === true ? known.match : 0
     }
     const step = placementStep(configuration, voters, core.lastIndex, matchOf)
+    if (step.kind === 'done') return this.#isSealed(member)
+    member.seal = undefined
     if (step.kind === 'change') this.proposeChange(group, step.change)
-    return step.kind === 'done'
+    return false
+  }
+
+  /**
+   * A voter that starts anew with a log that ends with a change does not know that this one is
+   * committed, and may need the votes of members that are gone since. One more change behind it, a
+   * void one, says so (implied-commit.ts): when that is committed, a majority has it.
+   */
+  #isSealed(member: Member): boolean {
+    const { core, seal } = member
+    if (seal?.term === core.term) return member.appliedIndex >= seal.index
+    const change: ConfigChange = {
+      transition: 'auto',
+      changes: [{ operation: 'update', member: this.#options.nodeId }],
+    }
+    if (this.proposeChange(member.group, change)) {
+      member.seal = { term: core.term, index: core.lastIndex }
+    }
+    return false
   }
 
   transferLeadership(group: number, target: number): void {

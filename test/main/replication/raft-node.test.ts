@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DiskLog } from '../../../src/main/log/disk-log.ts'
 import { EMPTY_CONF_STATE } from '../../../src/main/raft/configuration.ts'
-import type { Entry } from '../../../src/main/raft/entry.ts'
+import { CONFIG_KIND, type Entry } from '../../../src/main/raft/entry.ts'
 import { type Message, message } from '../../../src/main/raft/message.ts'
 import { GroupLog } from '../../../src/main/replication/group-log.ts'
 import { GroupReads } from '../../../src/main/replication/group-reads.ts'
@@ -121,6 +121,18 @@ test('a log is cut no further than its owner was handed', async () => {
   one.node.cut(GROUP, index)
   assert.equal(one.log.firstIndex(), 3)
   assert.deepEqual(one.failures, [])
+})
+
+test('a group is where it was to go when a change behind the last one is committed', async () => {
+  await using one = await Node.start([1])
+  await one.until(() => one.node.isLeader(GROUP) && one.committed.length > 0)
+  assert.equal(one.node.place(GROUP, [1]), false)
+  await one.until(() => one.node.place(GROUP, [1]))
+  const changes = (): Entry[] => one.committed.filter(({ kind }) => kind === CONFIG_KIND)
+  assert.equal(changes().length, 1)
+  // Asked again by somebody else, the leader need not do more.
+  assert.equal(one.node.place(GROUP, [1]), true)
+  assert.equal(changes().length, 1)
 })
 
 test('reads that no leader confirms are refused, asked or not', async () => {
