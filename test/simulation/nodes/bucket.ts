@@ -2,8 +2,6 @@
  * One bucket for all nodes, and each node's way to it: calls take time on the way there and back,
  * and fail by a plan. What has left a node is done even if the node stops meanwhile.
  */
-import { decodeCommitted } from '../../../src/codec/committed-pointer.ts'
-import { isNewerManifest, type ManifestName } from '../../../src/codec/manifest.ts'
 import { MemoryObjectStore } from '../../../src/main/object-stores/memory-object-store.ts'
 import type {
   CallOptions,
@@ -18,34 +16,36 @@ import type {
 import { type FaultPlan, FaultyObjectStore } from '../../object-stores/faulty-object-store.ts'
 import type { Dice } from '../dice.ts'
 import type { EventQueue } from '../event-queue.ts'
+import { BucketGuard } from './bucket-guard.ts'
 import type { Host } from './host.ts'
 
-/** A store that says at once which objects it has, and whether a pointer has gone back. */
+/** A store that watches what is in it. */
 export class Bucket extends MemoryObjectStore {
-  readonly keys: Set<string> = new Set()
-  readonly #pointers = new Map<string, ManifestName>()
-  /** Moves of a committed pointer that it must not make. */
-  readonly wentBack: string[] = []
+  readonly guard: BucketGuard = new BucketGuard()
+  readonly #onDefect: (error: unknown) => void
+
+  constructor(now: () => number, onDefect: (error: unknown) => void) {
+    super(now)
+    this.#onDefect = onDefect
+  }
 
   override async put(key: string, body: Uint8Array, options?: PutOptions): Promise<PutAnswer> {
     const outcome = await super.put(key, body, options)
-    this.keys.add(key)
-    if (outcome === 'created' && key.endsWith('/committed')) this.#moved(key, body)
+    if (outcome === 'created') this.#watch(() => this.guard.wasPut(key, body))
     return outcome
-  }
-
-  #moved(key: string, body: Uint8Array): void {
-    const name = decodeCommitted(body, key)
-    const before = this.#pointers.get(key)
-    if (before !== undefined && isNewerManifest(before, name)) {
-      this.wentBack.push(`${key}: ${JSON.stringify(before)}, then ${JSON.stringify(name)}`)
-    }
-    this.#pointers.set(key, name)
   }
 
   override async delete(keys: readonly string[], options?: CallOptions): Promise<void> {
     await super.delete(keys, options)
-    for (const key of keys) this.keys.delete(key)
+    for (const key of keys) this.#watch(() => this.guard.wasDeleted(key))
+  }
+
+  #watch(look: () => void): void {
+    try {
+      look()
+    } catch (error) {
+      this.#onDefect(error)
+    }
   }
 }
 

@@ -3,7 +3,7 @@
  * members; then it is written to and flushed; and then all replicas are the same.
  */
 import assert from 'node:assert/strict'
-import { preferredLeader } from '../../../src/main/cluster/placement.ts'
+import { initialConfiguration, preferredLeader } from '../../../src/main/cluster/placement.ts'
 import type { RaftStatus } from '../../../src/main/raft/raft-group.ts'
 import type { EventQueue } from '../event-queue.ts'
 import type { Trace } from '../trace.ts'
@@ -11,6 +11,7 @@ import type { Bucket } from './bucket.ts'
 import type { Clients } from './clients.ts'
 import { contentsOf } from './contents.ts'
 import type { NodeStack } from './node-stack.ts'
+import type { Operators } from './operators.ts'
 import type { Registrants } from './registrants.ts'
 import type { NodeSettings } from './settings.ts'
 import type { SimNode } from './sim-node.ts'
@@ -23,6 +24,7 @@ export interface CalmOptions {
   readonly bucket: Bucket
   readonly clients: Clients
   readonly registrants: Registrants
+  readonly operators: Operators
 }
 
 interface Leader {
@@ -40,12 +42,33 @@ export class Calm {
 
   /** What is not as it should be in calm; empty when all is. */
   unsettled(): string {
-    const { clients, registrants, settings } = this.#options
+    const { clients, registrants, settings, operators } = this.#options
+    if (operators.unsettled !== '') return operators.unsettled
     const open = [...clients.underWay.map(({ what }) => what), ...registrants.underWay]
     if (open.length > 0) return `calls hang: ${open}`
     for (let domain = 0; domain < settings.domains; domain++) {
       const why = this.#unsettledDomain(domain)
       if (why !== '') return why
+    }
+    return settings.changesMembers ? this.#unsettledMembers() : ''
+  }
+
+  /** Everybody knows who the members are, and domains have the voters that follow from them. */
+  #unsettledMembers(): string {
+    const { nodes, operators, settings } = this.#options
+    const expected = operators.members
+    for (const id of expected) {
+      const { members } = nodes[id - 1]
+      if (`${members}` !== `${expected}`) return `node ${id} knows ${members}, not ${expected}`
+    }
+    const factor = Math.min(settings.replicationFactor, expected.length)
+    for (let domain = 0; domain < settings.domains; domain++) {
+      const configuration = this.leaderOf(domain)?.status.configuration
+      const wanted = initialConfiguration(domain, expected, factor).voters
+      const learners = configuration?.learners ?? []
+      const is = `${configuration?.voters} and learners ${learners}`
+      if (is !== `${wanted} and learners `)
+        return `domain ${domain} has voters ${is}, not ${wanted}`
     }
     return ''
   }
@@ -95,7 +118,7 @@ export class Calm {
   }
 
   /**
-   * Has every domain written to and flushed.
+   * Has every domain written to and flushed, and its garbage collected.
    * @param done told of each one that was
    * @returns whether all of them have a leader to ask
    */
@@ -105,12 +128,16 @@ export class Calm {
       const node = this.leaderOf(domain)?.node
       if (node === undefined) return false
       const input = { do: 'put', key: `${domain}/probe`, value: `p${queue.nowMs}` } as const
-      const flush = (): void => {
-        node.open?.atLeader('flush', domain).then(done, (error: Error) => {
+      const store = async (): Promise<void> => {
+        await node.open?.atLeader('flush', domain)
+        await node.open?.atLeader('collectGarbage', domain)
+      }
+      const begin = (): void => {
+        store().then(done, (error: Error) => {
           trace(() => `flush of domain ${domain}: ${error.message}`)
         })
       }
-      queue.after(0, () => clients.call(0, node, input, () => node.host.run(flush)))
+      queue.after(0, () => clients.call(0, node, input, () => node.host.run(begin)))
     }
     return true
   }

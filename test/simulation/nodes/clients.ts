@@ -10,6 +10,7 @@ import type { KeyValueInput, KeyValueOutput } from '../../linearizability/key-va
 import type { Dice } from '../dice.ts'
 import type { EventQueue } from '../event-queue.ts'
 import type { Trace } from '../trace.ts'
+import type { Bucket } from './bucket.ts'
 import type { NodeSettings } from './settings.ts'
 import type { SimNode } from './sim-node.ts'
 
@@ -18,6 +19,7 @@ export interface ClientsOptions {
   readonly queue: EventQueue
   readonly dice: Dice
   readonly nodes: readonly SimNode[]
+  readonly bucket: Bucket
   readonly trace: Trace
   readonly onDefect: (error: unknown) => void
 }

@@ -1,14 +1,14 @@
 /**
  * The nemesis of whole nodes: stops, pauses and slows them, their disks, workers, network and
- * bucket, and moves leaders and members. Each fault ends by itself after a while.
+ * bucket, and has operators at work meanwhile. Each fault ends by itself after a while.
  */
-import type { AdminOperation } from '../../../src/main/cluster/member-requests.ts'
 import type { Dice } from '../dice.ts'
 import type { EventQueue } from '../event-queue.ts'
 import { FAIR_WEATHER, type Link, type Network } from '../network.ts'
 import type { Trace } from '../trace.ts'
 import { type BucketWeather, FAIR_BUCKET } from './bucket.ts'
 import type { StopKind } from './host.ts'
+import type { Operators } from './operators.ts'
 import type { Packet } from './peers.ts'
 import type { NodeSettings } from './settings.ts'
 import type { SimNode } from './sim-node.ts'
@@ -19,11 +19,9 @@ export interface NemesisOptions {
   readonly dice: Dice
   readonly nodes: readonly SimNode[]
   readonly network: Network<Packet>
+  readonly operators: Operators
   readonly trace: Trace
 }
-
-const PLACE_EVERY_MS = 50
-const PLACE_TRIES_MAX = 100
 
 export class Nemesis {
   readonly #options: NemesisOptions
@@ -34,6 +32,7 @@ export class Nemesis {
 
   constructor(options: NemesisOptions) {
     this.#options = options
+    const { operators, settings } = options
     this.#faults = [
       [8, () => this.#stopSoon()],
       [3, () => this.#restart()],
@@ -48,10 +47,13 @@ export class Nemesis {
       [3, () => this.#oneWay()],
       [3, () => this.#badWeather()],
       [6, () => this.#badBucket()],
-      [4, () => this.#administer('transfer')],
-      [5, () => this.#administer('flush')],
-      [2, () => this.#administer('compact')],
-      [4, () => this.#place()],
+      [4, () => operators.administer('transfer')],
+      [5, () => operators.administer('flush')],
+      [2, () => operators.administer('compact')],
+      [5, () => operators.administer('collectGarbage')],
+      settings.changesMembers
+        ? [12, () => operators.changeMembers()]
+        : [4, () => operators.place()],
     ]
   }
 
@@ -62,7 +64,7 @@ export class Nemesis {
 
   /** Every fault ends now. */
   calm(): void {
-    const { nodes, network, queue } = this.#options
+    const { nodes, network, queue, operators } = this.#options
     this.#isActive = false
     this.#storm++
     network.weather = { ...FAIR_WEATHER }
@@ -75,7 +77,9 @@ export class Nemesis {
       node.host.dieAfter(Number.POSITIVE_INFINITY, 'power')
       node.host.goOn()
       queue.after(0, () => node.start())
+      queue.after(0, () => node.meet())
     }
+    operators.calm()
   }
 
   #plan(): void {
@@ -262,67 +266,6 @@ export class Nemesis {
     for (const node of hit) node.bucket.weather = weather
     this.#later(2 * this.#while(), () => {
       for (const node of hit) node.bucket.weather = { ...FAIR_BUCKET }
-    })
-  }
-
-  // -------------------------------------------------------------- operators
-
-  #administer(operation: AdminOperation): void {
-    const { dice, settings } = this.#options
-    const domain = dice.below(settings.domains)
-    const args = operation === 'transfer' ? [this.#any().id] : []
-    this.#ask(this.#any(), operation, domain, args, () => {})
-  }
-
-  /** Asks a node to have it done, and says what came of it. */
-  #ask(
-    node: SimNode,
-    operation: AdminOperation,
-    domain: number,
-    args: readonly number[],
-    done: (answer: unknown) => void,
-  ): void {
-    const { queue } = this.#options
-    queue.after(0, () =>
-      node.host.run(() => {
-        const asked = node.open?.atLeader(operation, domain, ...args)
-        asked?.then(
-          answer => {
-            this.#say(`${operation} ${args} of domain ${domain} at ${node.id}: ${answer ?? 'done'}`)
-            done(answer)
-          },
-          (error: Error) => this.#say(`${operation} of domain ${domain}: ${error.message}`),
-        )
-      }),
-    )
-  }
-
-  /** Other voters for a domain: step by step, until they are there. */
-  #place(): void {
-    const { dice, nodes, settings } = this.#options
-    const domain = dice.below(settings.domains)
-    const ids = nodes.map(({ id }) => id)
-    const voters: number[] = []
-    const count = dice.pick([settings.replicationFactor, settings.replicationFactor, 1])
-    while (voters.length < Math.min(count, ids.length)) {
-      const id = dice.pick(ids)
-      if (!voters.includes(id)) voters.push(id)
-    }
-    voters.sort((a, b) => a - b)
-    this.#say(`domain ${domain} is to go to ${voters}`)
-    this.#placeStep(domain, voters, PLACE_TRIES_MAX)
-  }
-
-  #placeStep(domain: number, voters: readonly number[], tries: number): void {
-    if (tries === 0) return
-    this.#later(PLACE_EVERY_MS, () => {
-      let isThere = false
-      this.#ask(this.#any(), 'place', domain, voters, answer => {
-        isThere = answer === true
-      })
-      this.#later(PLACE_EVERY_MS, () => {
-        if (!isThere) this.#placeStep(domain, voters, tries - 1)
-      })
     })
   }
 }

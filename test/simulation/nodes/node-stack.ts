@@ -7,7 +7,7 @@ import { ByteReader } from '../../../src/codec/bytes.ts'
 import type { ClusterFile } from '../../../src/codec/cluster-file.ts'
 import { MetastoreError } from '../../../src/codec/errors.ts'
 import { stampVersion4 } from '../../../src/codec/uuid.ts'
-import type { KnownMembers } from '../../../src/main/cluster/member-book.ts'
+import type { KnownMembers, Member } from '../../../src/main/cluster/member-book.ts'
 import type { AdminOperation } from '../../../src/main/cluster/member-requests.ts'
 import { RoutedDomain } from '../../../src/main/cluster/routed-domain.ts'
 import { DomainHandle } from '../../../src/main/domain-handle.ts'
@@ -51,6 +51,8 @@ export interface NodeStackOptions {
   readonly dice: Dice
   readonly files: LogFiles
   readonly bucket: ObjectStore
+  /** Whom its options name. */
+  readonly members: readonly Member[]
   readonly book: KnownMembers
   readonly isFounder: boolean
   readonly logger: Logger
@@ -85,8 +87,7 @@ export class NodeStack {
 
   constructor(options: NodeStackOptions) {
     this.#options = options
-    const { settings, cluster, bucket, logger, host, book } = options
-    const { members } = book.list
+    const { settings, cluster, bucket, logger, host, members } = options
     this.#checked = checkedOptions({
       ...{ nodeId: host.id, settings, cluster, members, bucket, logger },
     })
@@ -259,6 +260,12 @@ export class NodeStack {
     const members = this.#replication?.members
     if (members === undefined) return this.administer(operation, domain, args)
     return members.administer(operation, domain, args)
+  }
+
+  /** As Engine.changeMembers(). */
+  async changeMembers(added: readonly Member[], removed: readonly number[]): Promise<void> {
+    const { replicationFactor } = this.#options.settings
+    await this.#replication?.members?.change(added, removed, replicationFactor)
   }
 
   async administer(

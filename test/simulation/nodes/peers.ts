@@ -35,6 +35,8 @@ export interface Packet {
 export interface Wire {
   send(packet: Packet): void
   isUp(node: number): boolean
+  /** Whether a node connects to another one, of itself. */
+  connects(node: number, to: number): boolean
   /** Ids of requests: no two nodes or lives of one use the same. */
   nextRequest(): number
 }
@@ -73,7 +75,18 @@ export class Peers implements PeerTransport {
   }
 
   isReachable(peer: number): boolean {
-    return this.#wire.isUp(peer)
+    return (
+      this.#wire.isUp(peer) && (this.connects(peer) || this.#wire.connects(peer, this.#host.id))
+    )
+  }
+
+  connects(peer: number): boolean {
+    return this.#peers.has(peer)
+  }
+
+  /** Connections that were lost on the way are made anew. */
+  meet(): void {
+    for (const peer of this.#linked) this.#handlers.onLink(peer, true)
   }
 
   /** Another node has come or gone. */
@@ -111,7 +124,8 @@ export class Peers implements PeerTransport {
 
   #sendBatch(to: number, batch: RaftBatchWriter): void {
     this.#batches.delete(to)
-    this.#send(to, batch.finish())
+    const frame = batch.finish()
+    if (this.isReachable(to)) this.#send(to, frame)
   }
 
   request(peer: number, kind: number, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array> {

@@ -23,6 +23,8 @@ export interface NodeSettings {
   readonly valueBytesMax: number
   readonly readsPercent: number
   readonly faultEveryMs: number
+  /** Else voters of single domains. */
+  readonly changesMembers: boolean
   /** Disks say that they have synced, and have not: the cluster must be seen to break. */
   readonly disksLie: boolean
 }
@@ -41,7 +43,7 @@ export function drawSettings(dice: Dice): NodeSettings {
     memtableBytesMax: dice.pick([4096, 16_384, 65_536]),
     logBytesMax: dice.pick([0, 32_768, 1_000_000]),
     flushIntervalMs: dice.pick([500, 3000, 60_000]),
-    garbageDelayMs: 3_600_000,
+    garbageDelayMs: dice.pick([1000, 3000, 3_600_000]),
     readPath: dice.pick(['auto', 'worker']),
     blockCacheBytesMax: dice.pick([0, 65_536, 1_048_576]),
     tableMemoryBytesMax: dice.pick([0, 1_048_576]),
@@ -50,6 +52,7 @@ export function drawSettings(dice: Dice): NodeSettings {
     valueBytesMax: dice.pick([100, 1000, 5000]),
     readsPercent: dice.pick([30, 50, 70]),
     faultEveryMs: dice.pick([150, 400, 1000]),
+    changesMembers: dice.chance(50),
     disksLie: false,
   }
 }

@@ -19,6 +19,8 @@ const SKEW_MS_MAX = 500
 
 export interface SimNodeOptions {
   readonly id: number
+  /** Ids of the members that its options name. */
+  readonly members: readonly number[]
   readonly settings: NodeSettings
   readonly cluster: ClusterFile
   readonly queue: EventQueue
@@ -37,6 +39,8 @@ export class SimNode {
   readonly bucket: BucketAccess
   readonly #options: SimNodeOptions
   readonly #book: KnownMembers
+  /** It never comes back. */
+  isGone = false
   #disk: FakeDisk
   #image: FakeDisk | undefined
   #stack: NodeStack | undefined
@@ -48,7 +52,7 @@ export class SimNode {
   failsNextSync = false
 
   constructor(options: SimNodeOptions) {
-    const { id, queue, time, dice, trace, bucket, cluster } = options
+    const { id, queue, time, dice, trace, bucket, members } = options
     this.#options = options
     this.id = id
     const skewMs = dice.whole(-SKEW_MS_MAX, SKEW_MS_MAX)
@@ -57,7 +61,7 @@ export class SimNode {
       this.#image = this.#crashed(kind)
     }
     this.bucket = new BucketAccess(queue, dice.fork(), this.host, bucket)
-    this.#book = new Book({ change: 0, members: membersOf(cluster.founders ?? []) })
+    this.#book = new Book({ change: 0, members: membersOf(members) })
     this.#disk = this.#watched(new FakeDisk(PAGE_BYTES, this.#schedule))
   }
 
@@ -73,14 +77,16 @@ export class SimNode {
 
   start(): void {
     const { host } = this
-    if (host.isUp) return
+    if (host.isUp || this.isGone) return
     const { settings, cluster, wire, dice, trace } = this.#options
     trace(() => `node ${this.id} starts`)
     host.start()
     host.run(() => {
       const stack = new NodeStack({
         ...{ settings, cluster, host, wire, dice: dice.fork(), files: this.#disk },
-        ...{ bucket: this.bucket, book: this.#book, isFounder: true, logger: this.#logger() },
+        ...{ bucket: this.bucket, book: this.#book, logger: this.#logger() },
+        members: membersOf(this.#options.members),
+        isFounder: cluster.founders?.includes(this.id) === true,
         workerDelayMs: () => this.workerDelayMs,
         onFailure: error => this.#onFailure(error),
       })
@@ -90,6 +96,20 @@ export class SimNode {
         (error: unknown) => this.#onFailure(error),
       )
     })
+  }
+
+  retire(why: string): void {
+    this.isGone = true
+    this.stop('power', why)
+  }
+
+  /** Ids of the members that it knows. */
+  get members(): number[] {
+    return this.#book.list.members.map(({ nodeId }) => nodeId)
+  }
+
+  meet(): void {
+    this.host.run(() => this.running?.peers?.meet())
   }
 
   /**

@@ -17,6 +17,7 @@ import { Calm } from './calm.ts'
 import { Clients } from './clients.ts'
 import { Invariants } from './invariants.ts'
 import { Nemesis } from './nemesis.ts'
+import { Operators } from './operators.ts'
 import type { Packet } from './peers.ts'
 import { Registrants } from './registrants.ts'
 import { drawSettings, type NodeSettings } from './settings.ts'
@@ -46,6 +47,8 @@ export interface NodeOutcome {
   readonly unknown: number
   readonly requests: number
   readonly repeats: number
+  readonly collected: number
+  readonly changes: number
   readonly frames: number
   readonly timeMs: number
 }
@@ -90,10 +93,11 @@ class NodeSimulation {
   readonly #settings: NodeSettings
   readonly #bucket: Bucket
   readonly #network: Network<Packet>
-  readonly #nodes: readonly SimNode[]
+  readonly #nodes: SimNode[] = []
   readonly #invariants: Invariants
   readonly #clients: Clients
   readonly #registrants: Registrants
+  readonly #operators: Operators
   readonly #calm: Calm
   readonly #nemesis: Nemesis
   readonly #trace: Trace
@@ -111,7 +115,10 @@ class NodeSimulation {
     trace(() => JSON.stringify(settings))
     const time = new VirtualTime(queue, dice.fork())
     this.#time = time
-    this.#bucket = new Bucket(() => CREATED_AT + queue.nowMs)
+    const onDefect = (error: unknown): void => {
+      this.#defect ??= error
+    }
+    this.#bucket = new Bucket(() => CREATED_AT + queue.nowMs, onDefect)
     this.#invariants = new Invariants(this.#bucket)
     this.#network = new Network(queue, dice.fork(), packet => {
       const node = this.#nodes[packet.to - 1]
@@ -121,24 +128,33 @@ class NodeSimulation {
     const wire = {
       send: (packet: Packet) => this.#network.send(packet),
       isUp: (id: number) => this.#nodes[id - 1]?.host.isUp ?? false,
+      connects: (id: number, to: number) =>
+        this.#nodes[id - 1]?.running?.peers?.connects(to) ?? false,
       nextRequest: () => ++this.#requests,
-    }
-    const onDefect = (error: unknown): void => {
-      this.#defect ??= error
     }
     const cluster = clusterOf(settings)
     const shared = { settings, cluster, queue, time, wire, bucket: this.#bucket, trace, onDefect }
-    this.#nodes = Array.from(
-      { length: settings.nodes },
-      (_, i) => new SimNode({ ...shared, id: i + 1, dice: dice.fork() }),
-    )
-    const world = { settings, queue, trace, nodes: this.#nodes, onDefect }
+    const addNode = (id: number, members: readonly number[]): SimNode => {
+      const node = new SimNode({ ...shared, id, members, dice: dice.fork() })
+      this.#nodes.push(node)
+      return node
+    }
+    const founders = cluster.founders ?? []
+    for (const id of founders) addNode(id, founders)
+    const world = { settings, queue, trace, nodes: this.#nodes, bucket: this.#bucket, onDefect }
     this.#clients = new Clients({ ...world, dice: dice.fork() })
     this.#registrants = new Registrants({ ...world, dice: dice.fork() })
-    this.#nemesis = new Nemesis({ ...world, dice: dice.fork(), network: this.#network })
+    this.#operators = new Operators({
+      ...{ ...world, dice: dice.fork() },
+      addNode: members => {
+        const id = this.#nodes.length + 1
+        return addNode(id, [...members, id])
+      },
+    })
+    const [network, operators] = [this.#network, this.#operators]
+    this.#nemesis = new Nemesis({ ...world, dice: dice.fork(), network, operators })
     this.#calm = new Calm({
-      ...{ ...world, bucket: this.#bucket },
-      ...{ clients: this.#clients, registrants: this.#registrants },
+      ...{ ...world, operators, clients: this.#clients, registrants: this.#registrants },
     })
   }
 
@@ -166,10 +182,18 @@ class NodeSimulation {
     const { leaderships, manifests, cuts, rebuilds } = this.#invariants
     const { writes, reads, refused, unknown } = this.#clients
     const { requests, repeats } = this.#registrants
+    const { collected } = this.#bucket.guard
     const { nowMs: timeMs } = this.#queue
     return {
       ...{ leaderships, manifests, cuts, rebuilds, writes, reads, refused, unknown },
-      ...{ requests, repeats, frames: this.#network.sent, timeMs },
+      ...{
+        requests,
+        repeats,
+        collected,
+        changes: this.#operators.changes,
+        frames: this.#network.sent,
+        timeMs,
+      },
     }
   }
 
@@ -293,7 +317,8 @@ class NodeSimulation {
 
   /** Every key once more, at every node. */
   async #readAll(): Promise<void> {
-    for (const node of this.#nodes) {
+    const nodes = this.#nodes.filter(({ isGone }) => !isGone)
+    for (const node of nodes) {
       for (let domain = 0; domain < this.#settings.domains; domain++) {
         for (let key = 0; key < this.#settings.keys; key++) {
           const input = { do: 'get', key: `${domain}/${key}` } as const
@@ -306,8 +331,8 @@ class NodeSimulation {
         }
       }
     }
-    const { nodes, domains, keys } = this.#settings
-    const expected = this.#clients.reads + nodes * domains * keys
+    const { domains, keys } = this.#settings
+    const expected = this.#clients.reads + nodes.length * domains * keys
     const endMs = this.#queue.nowMs + CALM_MS_MAX
     while (this.#clients.reads < expected && this.#queue.nowMs < endMs) await this.#pass(LOOK_MS)
     assert.equal(this.#clients.reads, expected, 'reads at the end')
