@@ -209,6 +209,8 @@ export class Engine {
 
   /** Drains all workers' responses, and again whenever one rings. */
   #pump(): void {
+    // Answers that come after the end are those of calls that were refused.
+    if (!this.#isPumping) return
     const seen = this.#doorbell.count()
     let drained = 0
     try {

@@ -217,6 +217,8 @@ export class NodeStack {
     await this.#answered()
     await this.#replication?.leave()
     await Promise.all(this.#links.map(link => link.stop(0)))
+    // As Engine: what still comes is for calls that are refused now.
+    this.#isPumping = true
     this.#replication?.fail(closed())
     for (const domain of this.domains) domain.fail(closed())
     for (const link of this.#links) link.calls.failAll(closed())
