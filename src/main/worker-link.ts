@@ -41,6 +41,8 @@ export class WorkerLink {
   readonly #out = new ByteWriter(65_536)
   /** Records that found the ring full, in order. */
   #waiting: Uint8Array[] = []
+  /** Told when #waiting is empty. */
+  #onDrained: (() => void)[] = []
   #isPublishPending = false
   #requestBytes = 0
 
@@ -92,6 +94,12 @@ export class WorkerLink {
   /** Whether requests wait for the ring: whoever sends in bulk should let the worker catch up. */
   get isBacklogged(): boolean {
     return this.#waiting.length > 0
+  }
+
+  /** Resolves when none does. */
+  drained(): Promise<void> {
+    if (!this.isBacklogged) return Promise.resolve()
+    return new Promise(resolve => this.#onDrained.push(resolve))
   }
 
   /** Begins a request; fill it and send() it before anything else. */
@@ -160,6 +168,7 @@ export class WorkerLink {
     let sent = 0
     while (sent < this.#waiting.length && this.#requests.push(this.#waiting[sent])) sent++
     if (sent > 0) this.#waiting = this.#waiting.slice(sent)
+    if (this.#waiting.length === 0) for (const tell of this.#onDrained.splice(0)) tell()
     this.#requests.publish()
     this.#doorbell.ring()
   }

@@ -246,7 +246,8 @@ export class Replica implements GroupOwner {
     this.#isCatchingUp = true
     try {
       while (this.#given < this.#committed) {
-        if (!link.isBacklogged) {
+        if (link.isBacklogged) await link.drained()
+        else {
           // What was cut off since is in the manifest.
           this.#given = Math.max(this.#given, log.firstIndex() - 1)
           const entries = log.entries(this.#given + 1, this.#committed + 1, READ_BYTES)
@@ -254,9 +255,9 @@ export class Replica implements GroupOwner {
           for (const entry of entries) this.#give(entry)
           // Readers need not wait until everything is there: that may go on for long.
           this.#sync()
+          // The worker's responses, and everybody else, have their turns.
+          await nextTurn()
         }
-        // The worker's responses, and everybody else, have their turns.
-        await nextTurn()
         if (this.#isClosed || life !== this.#life) return
       }
     } catch (error) {

@@ -29,9 +29,26 @@ export class FakeWorker {
   /** Not answered or looked at yet, oldest first. */
   readonly sent: Sent[] = []
   readonly posted: MemtableMessage[] = []
-  isBacklogged = false
+  #isBacklogged = false
+  /** How often somebody has asked. */
+  looks = 0
+  #onDrained: (() => void)[] = []
   readonly #out = new ByteWriter()
   #begun = { kind: 0, number: 0 }
+
+  get isBacklogged(): boolean {
+    this.looks++
+    return this.#isBacklogged
+  }
+
+  set isBacklogged(value: boolean) {
+    this.#isBacklogged = value
+    if (!value) for (const tell of this.#onDrained.splice(0)) tell()
+  }
+
+  drained(): Promise<void> {
+    return new Promise(resolve => this.#onDrained.push(resolve))
+  }
 
   admit(): void {}
 

@@ -34,6 +34,21 @@ describe('a restart', () => {
   })
 })
 
+test('a worker that takes nothing is waited for without looking again and again', async () => {
+  const fixture = new ReplicaFixture()
+  const { fake, replica } = fixture
+  fake.worker.isBacklogged = true
+  fixture.commit(1, 2)
+  assert.ok(replica.isBehind)
+  const { looks } = fake.worker
+  for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+  assert.equal(fake.worker.looks, looks)
+  fake.worker.isBacklogged = false
+  await fake.work()
+  assert.ok(!replica.isBehind)
+  assert.equal(fake.domain.visibleSequence, 2)
+})
+
 describe('a rebuild', () => {
   test('goes on where the log was cut while it was under way', async () => {
     const fixture = new ReplicaFixture()
