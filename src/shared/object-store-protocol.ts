@@ -5,6 +5,7 @@
  */
 import { ERROR_CODES, type ErrorCode, invalidRequest, MetastoreError } from '../codec/errors.ts'
 import type {
+  AbortedUploads,
   GetOptions,
   ListOptions,
   ObjectInfo,
@@ -129,6 +130,8 @@ export type ObjectStoreCall =
   | { type: 'head'; id: number; key: string }
   | { type: 'list'; id: number; prefix: string; page: { after?: string; limit?: number } }
   | { type: 'delete'; id: number; keys: readonly string[] }
+  /** A store without this method has none: it is answered for. */
+  | { type: 'abortUploads'; id: number; prefix: string; before: number; dryRun: boolean }
 
 /** Answers come in any order; an aborted call may be answered or not. */
 export type ObjectStoreResponse =
@@ -136,7 +139,14 @@ export type ObjectStoreResponse =
   | { type: 'failed'; id: number; error: ErrorMessage }
 
 /** What the call's promise resolves to; bodies are transferred. */
-export type ObjectStoreValue = PutAnswer | Uint8Array | ObjectInfo | ObjectPage | null | undefined
+export type ObjectStoreValue =
+  | PutAnswer
+  | Uint8Array
+  | ObjectInfo
+  | ObjectPage
+  | AbortedUploads
+  | null
+  | undefined
 
 /** An error taken apart, because structured clone keeps neither codes nor classes. */
 export interface ErrorMessage {

@@ -187,6 +187,19 @@ describe('the bridge', () => {
     client.close()
   })
 
+  test('a store that can abort uploads is asked to, one that cannot has none', async () => {
+    const inner: ObjectStore = new MemoryObjectStore()
+    const { client } = bridged(inner)
+    const options = { before: 7, dryRun: true }
+    assert.deepEqual(await client.abortUploads('a', options), { uploads: 0 })
+    inner.abortUploads = async (prefix, { before, dryRun }) => {
+      assert.deepEqual([prefix, before, dryRun], ['a', 7, true])
+      return { uploads: 3 }
+    }
+    assert.deepEqual(await client.abortUploads('a', options), { uploads: 3 })
+    client.close()
+  })
+
   test('answers find their calls in any order', async () => {
     const plan = scriptedPlan('delay', null, 'delay', null)
     const faulty = new FaultyObjectStore(new MemoryObjectStore(), plan)

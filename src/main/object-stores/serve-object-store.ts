@@ -65,6 +65,10 @@ async function perform(
     case 'delete':
       await store.delete(call.keys, { signal })
       return undefined
+    case 'abortUploads': {
+      const { prefix, before, dryRun } = call
+      return (await store.abortUploads?.(prefix, { before, dryRun, signal })) ?? { uploads: 0 }
+    }
   }
 }
 

@@ -5,6 +5,8 @@
 import type { MessagePort } from 'node:worker_threads'
 import { MetastoreError } from '../../codec/errors.ts'
 import type {
+  AbortedUploads,
+  AbortUploadsOptions,
   CallOptions,
   GetOptions,
   ListOptions,
@@ -76,6 +78,11 @@ export class PortObjectStore implements ObjectStore {
 
   delete(keys: readonly string[], options: CallOptions = {}): Promise<void> {
     return this.#call({ type: 'delete', keys }, options.signal)
+  }
+
+  abortUploads(prefix: string, options: AbortUploadsOptions): Promise<AbortedUploads> {
+    const { before, dryRun = false, signal } = options
+    return this.#call({ type: 'abortUploads', prefix, before, dryRun }, signal)
   }
 
   /** Rejects what is pending with CLOSED and lets go of the port. May be repeated. */
