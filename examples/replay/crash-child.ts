@@ -55,7 +55,7 @@ class Reporter {
 
 async function replayUntilKilled(task: CrashTask): Promise<void> {
   const { header, operations } = readTrace(task.traceFolder, task.operationsMax)
-  const options = metastoreOptions(task.folder, task.workers)
+  const options = metastoreOptions(task.folder, task)
   const metastore = await Metastore.open({ ...options, partitions: header.partitions })
   const ids = await ObjectIds.preregister(metastore, operations)
   await tell({ type: 'ids', ids: ids.entries() })

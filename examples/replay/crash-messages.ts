@@ -1,6 +1,7 @@
 /** What the child process that is to be killed is told, and what it tells. */
 import type { Mismatch } from './mismatches.ts'
 import type { NamedId } from './object-ids.ts'
+import type { ReplayStore } from './options.ts'
 
 /** The child's only argument, as JSON. */
 export interface CrashTask {
@@ -9,6 +10,7 @@ export interface CrashTask {
   folder: string
   inFlight: number
   workers?: number
+  store?: ReplayStore
   operationsMax?: number
 }
 

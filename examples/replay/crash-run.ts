@@ -21,7 +21,7 @@ const KILL_FRACTION_MAX = 0.7
 export async function runCrash(context: RunContext): Promise<number> {
   const { options, trace, workspace, mismatches, say } = context
   const { operations } = trace
-  const { inFlight, workers } = options
+  const { inFlight } = options
   const folder = join(workspace.path, 'crash')
   const { ids, indexes } = await crash(context, folder)
   const acknowledged = [...indexes].sort((a, b) => a - b)
@@ -30,7 +30,7 @@ export async function runCrash(context: RunContext): Promise<number> {
   const unknown = calledEnd - acknowledged.length
   say(`killed: ${count(acknowledged.length)} acknowledged, up to ${unknown} more in flight`)
 
-  const recovery = await timed(() => Metastore.open(metastoreOptions(folder, workers)))
+  const recovery = await timed(() => Metastore.open(metastoreOptions(folder, options)))
   const { result: metastore, elapsedMs } = recovery
   say(`recovered in ${milliseconds(elapsedMs)}`)
   const crashed = { metastore, ids, operations, acknowledged, calledEnd, inFlight, mismatches }
@@ -43,12 +43,13 @@ async function crash(
   { options, trace, workspace, mismatches, say }: RunContext,
   folder: string,
 ): Promise<Acknowledged> {
-  const { traceFolder, inFlight, workers, operationsMax, seed } = options
+  const { traceFolder, inFlight, workers, store, operationsMax, seed } = options
   const task: CrashTask = {
     traceFolder,
     folder,
     inFlight,
     ...(workers !== undefined && { workers }),
+    ...(store !== undefined && { store }),
     ...(operationsMax !== undefined && { operationsMax }),
   }
   const fraction = KILL_FRACTION_MIN + (KILL_FRACTION_MAX - KILL_FRACTION_MIN) * chance(seed)

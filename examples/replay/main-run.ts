@@ -23,7 +23,7 @@ export interface MainFigures {
 
 export async function runMain(context: RunContext): Promise<MainFigures> {
   const { options, trace, answers, workspace, say } = context
-  const opening = metastoreOptions(join(workspace.path, 'main'), options.workers)
+  const opening = metastoreOptions(join(workspace.path, 'main'), options)
   const first = await Metastore.open({ ...opening, partitions: trace.header.partitions })
   const ids = await ObjectIds.preregister(first, trace.operations)
   say(`${count(ids.size)} object ids preregistered`)

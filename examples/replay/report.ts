@@ -25,6 +25,7 @@ export function setUpBlock({ options, trace, workspace }: RunContext): string {
       'options',
       `in flight ${inFlight}, workers ${workers}, operations ${operationsMax}, seed ${seed}`,
     ],
+    ['store', options.store?.url ?? 'in the folder'],
     ['folder', `${workspace.path}${options.isKept ? ' (kept)' : ''}`],
   ])
 }

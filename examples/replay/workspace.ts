@@ -1,8 +1,9 @@
 /** What a run leaves behind unless it is cleared away: folders and child processes. */
 import type { ChildProcess } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { MetastoreOptions } from '../../src/index.ts'
+import type { ReplayOptions } from './options.ts'
 
 /** Threads of this process and a child that is just dying may still write into the folder. */
 const REMOVE_RETRIES_MAX = 20
@@ -35,11 +36,20 @@ export class Workspace {
   }
 }
 
-/** A metastore in a folder: its dataDir, and beside it the bucket. Acknowledged is on disk. */
-export function metastoreOptions(folder: string, workers: number | undefined): MetastoreOptions {
+/**
+ * A metastore in a folder: its dataDir, and its bucket, beside it or below the store's URL under the
+ * folder's own names. Acknowledged is on disk.
+ */
+export function metastoreOptions(
+  folder: string,
+  { workers, store }: Pick<ReplayOptions, 'workers' | 'store'>,
+): MetastoreOptions {
+  const names = [basename(dirname(folder)), basename(folder)].join('/')
   return {
     dataDir: join(folder, 'data'),
-    objectStore: `file:${join(folder, 'bucket')}`,
+    ...(store === undefined
+      ? { objectStore: `file:${join(folder, 'bucket')}` }
+      : { objectStore: `${store.url.replace(/\/$/, '')}/${names}`, s3: store.s3 }),
     durability: 'fsync',
     ...(workers !== undefined && { workers }),
   }
