@@ -303,6 +303,27 @@ test('damage in the bucket as well is CORRUPTION naming file, block and offset',
   await fixture.check(59)
 })
 
+test('damage on the way from the bucket is fetched once more, whatever part it meets', async () => {
+  await using fixture = await Fixture.open()
+  await fixture.fill()
+  // The end of the table with its footer comes first, then blocks.
+  for (const [part, at] of [
+    [0, -20],
+    [1, 100],
+  ]) {
+    await fixture.reopen({}, true)
+    let gets = 0
+    fixture.bucket.spoil = bytes => {
+      if (gets++ !== part) return bytes
+      const spoilt = bytes.slice()
+      spoilt[(at + bytes.length) % bytes.length] ^= 1
+      return spoilt
+    }
+    for (let row = 0; row < 60; row++) await fixture.check(row)
+    assert.ok(gets > part, `${gets} gets`)
+  }
+})
+
 test('the local cache stays within its bytes, and what it lost is read all the same', async () => {
   const options = { cacheBytesMax: 600_000 }
   await using fixture = await Fixture.open(options)

@@ -19,6 +19,8 @@ export class Carried {
   /** Newest first. */
   #extents: Extent[] = []
   #extentBytes = 0
+  /** Offsets of what failed its check, by file. */
+  readonly #distrusted = new Map<string, Set<number>>()
 
   addMemory(name: string, memory: SharedArrayBuffer): void {
     this.#memories.set(name, new TableMemory(memory, name))
@@ -34,6 +36,15 @@ export class Carried {
     while (this.#extentBytes > EXTENT_BYTES_MAX && this.#extents.length > 1) {
       this.#extentBytes -= this.#extents.pop()?.bytes.length ?? 0
     }
+  }
+
+  /** Notes that the bytes at the offset failed their check. @returns whether for the first time */
+  distrust(name: string, offset: number): boolean {
+    const offsets = this.#distrusted.get(name) ?? new Set()
+    this.#distrusted.set(name, offsets)
+    const isFirst = !offsets.has(offset)
+    offsets.add(offset)
+    return isFirst
   }
 
   /** Bytes [offset, offset + length) of a table's file, if they are all here. A view. */

@@ -70,11 +70,10 @@ export class TableFiles implements BlockSource {
       memory.blockOffset(number),
       memory.storedBytes(number),
     )
-    // Straight from the bucket: when these fail their check, nothing better is to be had.
     const bytes =
       carried === undefined
         ? this.#fromFile(table, memory, number)
-        : decode(table, memory, number, carried)
+        : this.#fromBucket(table, memory, number, carried)
     return this.#cache.put(memory, number, bytes)
   }
 
@@ -94,6 +93,24 @@ export class TableFiles implements BlockSource {
   close(): void {
     for (const file of this.#open.values()) closeSync(file)
     this.#open.clear()
+  }
+
+  /** Bits may flip on the way from the bucket, too: a second failure is the bucket's. */
+  #fromBucket(
+    table: TableHandle,
+    memory: TableMemory,
+    number: number,
+    carried: Uint8Array,
+  ): Uint8Array {
+    try {
+      return decode(table, memory, number, carried)
+    } catch (error) {
+      const isCorruption = error instanceof MetastoreError && error.code === 'CORRUPTION'
+      if (isCorruption && this.#carried?.distrust(table.name, memory.blockOffset(number))) {
+        throw new ColdRead(table, number, true)
+      }
+      throw error
+    }
   }
 
   #fromFile(table: TableHandle, memory: TableMemory, number: number): Uint8Array {

@@ -35,8 +35,11 @@ export async function openTable(
   const name = tableKey(table)
   const local = openLocal(join(context.cacheDirectory, name), table, name)
   if (local !== undefined) return { memory: local, fetchedBytes: 0 }
-  const tail = await fetchTail(context, table, name)
-  const { memory } = TableMemory.open(tailSource(tail, table.sizeBytes), name)
+  const { tail, memory } = await openRemote(context, table, name).catch((error: unknown) => {
+    if (!isCorruption(error)) throw error
+    // Damaged on its way, or in the bucket: the second time tells.
+    return openRemote(context, table, name)
+  })
   await context.cache.writeRange(name, table.sizeBytes, tail.offset, tail.bytes)
   return { memory, fetchedBytes: tail.bytes.length }
 }
@@ -76,7 +79,7 @@ function openLocal(
     }
     return TableMemory.open(source, name).memory
   } catch (error) {
-    if (error instanceof MetastoreError && error.code === 'CORRUPTION') return undefined
+    if (isCorruption(error)) return undefined
     throw error
   } finally {
     closeSync(file)
@@ -93,6 +96,15 @@ function readAt(file: number, offset: number, length: number): Uint8Array {
     done += count
   }
   return bytes.subarray(0, done)
+}
+
+async function openRemote(
+  context: FetchContext,
+  table: TableDescription,
+  name: string,
+): Promise<{ tail: Tail; memory: SharedArrayBuffer }> {
+  const tail = await fetchTail(context, table, name)
+  return { tail, memory: TableMemory.open(tailSource(tail, table.sizeBytes), name).memory }
 }
 
 interface Tail {
@@ -153,4 +165,8 @@ async function expectLonger(
   const sizeBytes = info?.sizeBytes ?? 0
   if (sizeBytes >= end) throw new Error(`the bytes of ${name} up to ${end} came cut short`)
   throw corruption(`${name} in the bucket ends at ${sizeBytes}`, { file: name, offset: sizeBytes })
+}
+
+function isCorruption(error: unknown): boolean {
+  return error instanceof MetastoreError && error.code === 'CORRUPTION'
 }

@@ -1,8 +1,8 @@
 /**
  * The rows of a sorted run of tables, one after the other, for a merge: read in order and in large
  * pieces, from the local cache file where that is whole, else from the bucket. Every block is
- * verified; one that fails in the file is read from the bucket, and one that fails there as well is
- * CORRUPTION naming file, block and offset.
+ * verified; one that fails is read from the bucket, twice at most, and then is CORRUPTION naming
+ * file, block and offset.
  */
 import { closeSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,6 +15,8 @@ import { TableMemory } from '../../shared/tables/table-memory.ts'
 import { type FetchContext, getRange, openTable } from './table-fetch.ts'
 
 const PIECE_BYTES = 1024 * 1024
+/** Of a block that fails its check: what comes from the bucket may be damaged on its way. */
+const FETCHES_MAX = 2
 
 export class TableStream {
   /** Stands on the present row; invalid at the end of the run. */
@@ -81,7 +83,6 @@ class OpenTable {
   readonly #file: number | undefined
   #number = 0
   #piece: Piece | undefined
-  #isFromFile = false
 
   private constructor(
     context: FetchContext,
@@ -107,16 +108,21 @@ class OpenTable {
     const number = this.#number
     if (number === this.#memory.blockCount) return undefined
     if (!this.#has(number)) this.#piece = this.#readFile(number) ?? (await this.#fetch(number))
-    let bytes: Uint8Array
-    try {
-      bytes = this.#decode(number)
-    } catch (error) {
-      if (!this.#isFromFile || !isCorruption(error)) throw error
-      this.#piece = await this.#fetch(number)
-      bytes = this.#decode(number)
-    }
+    const bytes = await this.#verified(number)
     this.#number++
     return { bytes, number }
+  }
+
+  /** The block from the piece that is here, or else from the bucket. */
+  async #verified(number: number): Promise<Uint8Array> {
+    for (let fetches = 0; ; fetches++) {
+      try {
+        return this.#decode(number)
+      } catch (error) {
+        if (fetches === FETCHES_MAX || !isCorruption(error)) throw error
+      }
+      this.#piece = await this.#fetch(number)
+    }
   }
 
   close(): void {
@@ -155,14 +161,12 @@ class OpenTable {
     const { offset, length } = this.#extent(number)
     const bytes = new Uint8Array(length)
     if (!readWhole(this.#file, offset, bytes)) return undefined
-    this.#isFromFile = true
     return { offset, bytes }
   }
 
   async #fetch(number: number): Promise<Piece> {
     const { offset, length } = this.#extent(number)
     const bytes = await getRange(this.#context, this.name, offset, length)
-    this.#isFromFile = false
     return { offset, bytes }
   }
 }
