@@ -9,7 +9,14 @@ import { join } from 'node:path'
 import { afterEach, before, beforeEach, describe, test } from 'node:test'
 import { Metastore, type MetastoreOptions } from '../../src/index.ts'
 import { JsonLinesLogger } from '../../src/main/cli/json-lines-logger.ts'
-import { freshLocation, makeBucket, withoutServer } from '../s3/s3-server.ts'
+import { FaultProxy } from '../s3/fault-proxy.ts'
+import {
+  freshLocation,
+  makeBucket,
+  s3Options,
+  serverEndpoint,
+  withoutServer,
+} from '../s3/s3-server.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
 
 const TP = { topicId: randomUUID(), partition: 0 }
@@ -72,6 +79,48 @@ describe('a metastore on S3', { skip: withoutServer }, () => {
     const restored = await Metastore.restore({ ...given, from })
     await expectRows(restored)
     await restored.close()
+  })
+
+  test('reads are right while the way to the bucket loses, cuts and flips', async () => {
+    const proxy = await FaultProxy.listen(serverEndpoint())
+    const given = options({ s3: s3Options(proxy.endpoint), compression: 'none' })
+    const first = await Metastore.open(given)
+    await writeRows(first)
+    await first.close()
+    await rm(join(given.dataDir, 'cache'), { recursive: true })
+
+    const again = await Metastore.open(given)
+    let ranges = 0
+    proxy.plan = ({ headers }) => {
+      if (headers.range === undefined) return null
+      const faults = [
+        { type: 'flip', atByte: 1_000 },
+        { type: 'cut', atByte: 2_000 },
+        { type: 'loseAnswer' },
+        { type: 'answer', status: 503, code: 'SlowDown' },
+        null,
+      ] as const
+      return faults[ranges++ % faults.length]
+    }
+    await expectRows(again)
+    await again.compact()
+    await expectRows(again)
+    assert.ok(ranges > 10)
+    await again.close()
+    await proxy.close()
+  })
+
+  test('close does not wait for a bucket that hangs', async () => {
+    const proxy = await FaultProxy.listen(serverEndpoint())
+    const store = await Metastore.open(options({ s3: s3Options(proxy.endpoint) }))
+    await store.records('test').put(TP, 'key', Buffer.from('value'))
+    proxy.plan = () => ({ type: 'hang' })
+    const flushing = store.flush().catch((error: unknown) => error)
+    const startedAt = performance.now()
+    await store.close()
+    assert.ok(performance.now() - startedAt < 4_000)
+    assert.equal(((await flushing) as { code?: string }).code, 'CLOSED')
+    await proxy.close()
   })
 
   test('a bucket that is not there fails the open at once, by its name', async () => {
