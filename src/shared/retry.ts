@@ -43,11 +43,14 @@ const FINAL_CODES: ReadonlySet<ErrorCode> = new Set([
 ])
 
 /**
- * False for the codes that a repetition cannot help. Errors that are not ours are retried: a
- * failed connection is a TypeError in fetch and a system error elsewhere.
+ * False for the codes that a repetition cannot help, and for what a store says is a refusal
+ * (`details.isRefusal`): UNAVAILABLE until somebody mends permissions, say. Errors that are not
+ * ours are retried: a failed connection is a TypeError in fetch and a system error elsewhere.
  */
 export function isRetryable(error: unknown): boolean {
-  return !(error instanceof MetastoreError && FINAL_CODES.has(error.code))
+  if (!(error instanceof MetastoreError)) return true
+  const { isRefusal } = (error.details ?? {}) as { isRefusal?: boolean }
+  return !FINAL_CODES.has(error.code) && isRefusal !== true
 }
 
 /**

@@ -126,7 +126,7 @@ describe('a metastore on S3', { skip: withoutServer }, () => {
   test('a bucket that is not there fails the open at once, by its name', async () => {
     const given = options({ objectStore: 's3://waymark-absent/somewhere' })
     await assert.rejects(Metastore.open(given), {
-      code: 'INVALID_REQUEST',
+      code: 'UNAVAILABLE',
       message: /s3:\/\/waymark-absent\/somewhere\/.*404 NoSuchBucket/,
     })
   })
@@ -141,7 +141,7 @@ describe('a metastore on S3', { skip: withoutServer }, () => {
     })
     await assert.rejects(Metastore.open(given), (error: Error) => {
       lines.push(JSON.stringify(error), String(error.stack), String(error.cause))
-      assert.equal((error as { code?: string }).code, 'INVALID_REQUEST')
+      assert.equal((error as { code?: string }).code, 'UNAVAILABLE')
       assert.match(error.message, /403 SignatureDoesNotMatch/)
       return true
     })

@@ -159,6 +159,18 @@ describe('faults between the store and S3', { skip: withoutServer }, () => {
     assert.ok(performance.now() - startedAt < 1_300)
   })
 
+  test('a service that shows life and never answers, or stops in its answer, is given up', async () => {
+    await store.put('k', bytes(100_000))
+    for (const fault of [{ type: 'dawdle' }, { type: 'stall', atByte: 50_000 }] as const) {
+      for (const range of [{}, { length: 99_000 }]) {
+        proxy.script(isGet, fault)
+        const startedAt = performance.now()
+        await assert.rejects(store.get('k', range), { code: 'UNAVAILABLE' })
+        assert.ok(performance.now() - startedAt < 3 * TIMEOUTS.requestMs)
+      }
+    }
+  })
+
   test('a part that fails for a moment is sent again, and the upload not begun anew', async () => {
     proxy.script(isPart, { type: 'answer', status: 503, code: 'SlowDown' }, { type: 'loseAnswer' })
     assert.equal(await store.put('k', LARGE), 'created')
@@ -178,6 +190,20 @@ describe('faults between the store and S3', { skip: withoutServer }, () => {
     })
     assert.equal(await unfinishedUploads(location.prefix), 0)
     assert.equal(await store.head('k'), null)
+  })
+
+  test('when one part is refused the others are not waited for', async () => {
+    const patient = new S3ObjectStore(location)
+    proxy.plan = request => {
+      if (!isPart(request)) return null
+      const isRefused = request.url.includes('partNumber=2')
+      return isRefused ? { type: 'answer', status: 403, code: 'AccessDenied' } : { type: 'hang' }
+    }
+    const startedAt = performance.now()
+    await assert.rejects(patient.put('k', LARGE), { code: 'UNAVAILABLE', message: /AccessDenied/ })
+    assert.ok(performance.now() - startedAt < 2_000)
+    assert.equal(await unfinishedUploads(location.prefix), 0)
+    await patient.close()
   })
 
   test('an abort ends every kind of call at once, with its reason', async () => {
@@ -207,8 +233,9 @@ describe('faults between the store and S3', { skip: withoutServer }, () => {
 
   test('an abort while parts are sent leaves none of them', async () => {
     proxy.plan = request => (isPart(request) ? { type: 'hang' } : null)
+    const patient = new S3ObjectStore(location)
     const abort = new AbortController()
-    const put = store.put('k', LARGE, { signal: abort.signal })
+    const put = patient.put('k', LARGE, { signal: abort.signal })
     while (count(isPart) === 0) await sleep(5)
     assert.equal(await unfinishedUploads(location.prefix), 1)
     abort.abort()
@@ -216,7 +243,8 @@ describe('faults between the store and S3', { skip: withoutServer }, () => {
     // What was begun is cleared away after the call has ended.
     for (let i = 0; i < 100 && (await unfinishedUploads(location.prefix)) > 0; i++) await sleep(20)
     assert.equal(await unfinishedUploads(location.prefix), 0)
-    assert.equal(await store.head('k'), null)
+    assert.equal(await patient.head('k'), null)
+    await patient.close()
   })
 
   test('an empty page that is not the last is followed by the next', async () => {
@@ -248,31 +276,38 @@ describe('faults between the store and S3', { skip: withoutServer }, () => {
     })
   })
 
-  const refusals: [status: number, code: string, ours: string][] = [
-    [301, 'PermanentRedirect', 'INVALID_REQUEST'],
-    [400, 'InvalidArgument', 'INVALID_REQUEST'],
-    [400, 'BadDigest', 'UNAVAILABLE'],
-    [400, 'ExpiredToken', 'UNAVAILABLE'],
-    [400, 'RequestTimeout', 'UNAVAILABLE'],
-    [403, 'AccessDenied', 'INVALID_REQUEST'],
-    [403, 'RequestTimeTooSkewed', 'UNAVAILABLE'],
-    [404, 'NoSuchBucket', 'INVALID_REQUEST'],
-    [409, 'OperationAborted', 'UNAVAILABLE'],
-    [429, 'TooManyRequests', 'UNAVAILABLE'],
-    [500, 'InternalError', 'UNAVAILABLE'],
-    [501, 'NotImplemented', 'INVALID_REQUEST'],
-    [503, 'ServiceUnavailable', 'UNAVAILABLE'],
+  const answers: [status: number, code: string, isRefusal: boolean][] = [
+    [301, 'PermanentRedirect', true],
+    [400, 'InvalidArgument', true],
+    [400, 'BadDigest', false],
+    [400, 'ExpiredToken', false],
+    [400, 'RequestTimeout', false],
+    [403, 'AccessDenied', true],
+    [403, 'RequestTimeTooSkewed', false],
+    [404, 'NoSuchBucket', true],
+    [409, 'OperationAborted', false],
+    [429, 'TooManyRequests', false],
+    [500, 'InternalError', false],
+    [501, 'NotImplemented', true],
+    [503, 'ServiceUnavailable', false],
   ]
-  for (const [status, code, ours] of refusals) {
-    test(`${status} ${code} is ${ours}, naming bucket, key, status and code`, async () => {
-      proxy.plan = () => ({ type: 'answer', status, code })
+  for (const [status, code, isRefusal] of answers) {
+    const claim = isRefusal ? 'a refusal, which is final' : 'a failure, which is retried'
+    test(`${status} ${code} is ${claim}; both name bucket, key, status and code`, async () => {
       const key = `${location.prefix}k`
+      const text = `get of 's3://${location.bucket}/${key}' failed: ${status} ${code}: on purpose`
+      proxy.plan = () => ({ type: 'answer', status, code })
       await assert.rejects(store.get('k'), {
-        code: ours,
-        message: `get of 's3://${location.bucket}/${key}' failed: ${status} ${code}: on purpose`,
-        details: { bucket: location.bucket, key, status, code },
+        code: 'UNAVAILABLE',
+        message: text,
+        details: { bucket: location.bucket, key, status, code, isRefusal },
       })
-      assert.equal(proxy.requests.length, 1)
+      const options = { ...FAST, attemptsMax: 2 }
+      await assert.rejects(
+        withRetry(options, () => store.get('k')),
+        { code: 'UNAVAILABLE' },
+      )
+      assert.equal(proxy.requests.length, isRefusal ? 2 : 3)
     })
   }
 })

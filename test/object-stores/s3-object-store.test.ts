@@ -41,7 +41,7 @@ describe('the S3 store', { skip: withoutServer }, () => {
     const location = freshLocation()
     const store = new S3ObjectStore(location)
     for (const name of ['folder/', 'a//b', 'caf\u00e9']) {
-      const input = { Bucket: BUCKET, Key: location.prefix + name, Body: '' }
+      const input = { Bucket: BUCKET, Key: location.prefix + name, Body: 'x' }
       await withClient(client => client.send(new PutObjectCommand(input)))
     }
     await store.put('k', bytes(1))

@@ -21,6 +21,10 @@ export type ProxyFault =
   | { type: 'answer'; status: number; code?: string; body?: string }
   /** No answer. The server is not asked. */
   | { type: 'hang' }
+  /** Signs of life, and never an answer. */
+  | { type: 'dawdle' }
+  /** The answer's body stops after so many bytes, and its connection stays. */
+  | { type: 'stall'; atByte: number }
   /** The server is asked this much later, whether the client still waits or not. */
   | { type: 'late'; ms: number }
   /** The connection ends after so many bytes of the answer's body. */
@@ -85,6 +89,11 @@ export class FaultProxy {
     try {
       const body = await bytesOf(incoming)
       if (fault?.type === 'hang') return
+      if (fault?.type === 'dawdle') {
+        const signs = setInterval(() => outgoing.writeProcessing(), 20)
+        incoming.socket.once('close', () => clearInterval(signs))
+        return
+      }
       if (fault?.type === 'answer') {
         outgoing.writeHead(fault.status, { 'content-type': 'application/xml' })
         outgoing.end(method === 'HEAD' ? undefined : (fault.body ?? errorBody(fault.code)))
@@ -99,7 +108,8 @@ export class FaultProxy {
       }
       outgoing.writeHead(answer.statusCode ?? 500, answer.rawHeaders)
       if (fault?.type === 'flip') answered[fault.atByte] ^= 1
-      if (fault?.type === 'cut') {
+      if (fault?.type === 'stall') outgoing.write(answered.subarray(0, fault.atByte))
+      else if (fault?.type === 'cut') {
         outgoing.write(answered.subarray(0, fault.atByte), () => incoming.socket.destroy())
       } else outgoing.end(answered)
     } catch {

@@ -1,8 +1,9 @@
 /**
- * What the SDK fails with, as our errors: retryable or not, naming bucket, key, status and the
- * service's own code. The SDK's error itself goes no further, because it carries the request.
+ * What the SDK fails with, as our errors: UNAVAILABLE naming bucket, key, status and the service's
+ * own code, and marked when it makes no sense to ask again at once. The SDK's error itself goes no
+ * further, because it carries the request.
  */
-import { type ErrorCode, MetastoreError } from '../../../codec/errors.ts'
+import { invalidRequest, MetastoreError } from '../../../codec/errors.ts'
 
 /** What was asked for. */
 export interface S3Place {
@@ -13,7 +14,7 @@ export interface S3Place {
   readonly key: string
 }
 
-/** Refusals whose status is that of a caller's bug, although the same request may succeed later. */
+/** Of refusals by their status, those after which the same request may succeed all the same. */
 const PASSING: ReadonlySet<string> = new Set([
   // Bits that were flipped on their way.
   'BadDigest',
@@ -32,7 +33,7 @@ const PASSING: ReadonlySet<string> = new Set([
   'TokenRefreshRequired',
 ])
 
-/** Statuses below 500 that pass: time-outs, conflicts of racing requests, too many requests. */
+/** Likewise statuses: time-outs, conflicts of racing requests, too many requests. */
 const PASSING_STATUSES: ReadonlySet<number> = new Set([408, 409, 412, 423, 425, 429])
 
 const NOT_IMPLEMENTED = 501
@@ -52,8 +53,11 @@ export function isAbsent(error: unknown): boolean {
 export function s3Error(error: unknown, place: S3Place): MetastoreError {
   if (error instanceof MetastoreError) return error
   const status = statusOf(error)
-  const name = nameOf(error)
-  return failedCall(place, name, error instanceof Error ? error.message : String(error), status)
+  const message = error instanceof Error ? error.message : String(error)
+  if (message === 'Region is missing') {
+    return invalidRequest('s3.region is not given, and neither environment nor profile has one')
+  }
+  return failedCall(place, nameOf(error), message, status)
 }
 
 /** @param name the service's own code */
@@ -68,23 +72,17 @@ export function failedCall(
   const reason = [answer, message === name || message === 'UnknownError' ? '' : message]
     .filter(part => part !== '')
     .join(': ')
-  return new MetastoreError(
-    codeOf(name, status, message),
-    `${what} of 's3://${bucket}/${key}' failed: ${reason}`,
-    {
-      details: { bucket, key, status: status ?? null, code: name },
-      cause: Object.assign(new Error(message), { name }),
-    },
-  )
+  const isRefusal = status !== undefined && isRefused(name, status)
+  return new MetastoreError('UNAVAILABLE', `${what} of 's3://${bucket}/${key}' failed: ${reason}`, {
+    details: { bucket, key, status: status ?? null, code: name, isRefusal },
+    cause: Object.assign(new Error(message), { name }),
+  })
 }
 
-function codeOf(name: string, status: number | undefined, message: string): ErrorCode {
-  if (PASSING.has(name)) return 'UNAVAILABLE'
-  if (status === undefined) {
-    return message.includes('Region is missing') ? 'INVALID_REQUEST' : 'UNAVAILABLE'
-  }
-  const isRefusal = (status >= 300 && status < 500 && !PASSING_STATUSES.has(status)) || false
-  return isRefusal || status === NOT_IMPLEMENTED ? 'INVALID_REQUEST' : 'UNAVAILABLE'
+/** Whether somebody has to mend something first: permissions, the bucket's name, the request. */
+function isRefused(name: string, status: number): boolean {
+  if (PASSING.has(name) || PASSING_STATUSES.has(status)) return false
+  return (status >= 300 && status < 500) || status === NOT_IMPLEMENTED
 }
 
 function nameOf(error: unknown): string {

@@ -50,8 +50,8 @@ interface S3Call {
 
 /**
  * Tries each request once (shared/retry.ts does it again) and, except for parts of large bodies,
- * makes one request a call. Rejects with INVALID_REQUEST (what the service refuses for good: no
- * such bucket, no permission), UNAVAILABLE (everything else), or at once with the signal's reason.
+ * makes one request a call. Rejects with INVALID_REQUEST (an illegal key), UNAVAILABLE (the service
+ * or the way to it failed, or it refused: s3-errors.ts), or at once with the signal's reason.
  */
 export class S3ObjectStore implements ObjectStore {
   readonly #location: S3Location
@@ -244,7 +244,7 @@ function rangeOf({ offset = 0, length }: GetOptions): { Range?: string } {
   return offset === 0 ? {} : { Range: `bytes=${offset}-` }
 }
 
-/** HEAD has no parts of seconds; a listing of some services has, and both shall agree. */
+/** HEAD has no parts of seconds; a listing may have, and both shall agree. */
 function wholeSeconds(time: Date | undefined): number {
   return Math.floor((time?.getTime() ?? 0) / 1000) * 1000
 }
