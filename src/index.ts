@@ -22,6 +22,7 @@ export {
   type RecordReadOptions,
   RecordStore,
 } from './main/record-store.ts'
+export type { RestoreFrom } from './main/recovery/restore-request.ts'
 export type * from './shared/api.ts'
 
 // Object stores

@@ -110,3 +110,8 @@ export class RowBatchReader {
 export function batchSequence(bytes: Uint8Array): number {
   return readBatchHeader(new ByteReader(bytes, 'row batch')).sequence
 }
+
+/** Makes an encoded batch another domain's, in place. */
+export function setBatchDomain(bytes: Uint8Array, domain: Uint8Array): void {
+  bytes.set(domain, 1)
+}

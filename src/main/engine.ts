@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ByteReader } from '../codec/bytes.ts'
 import type { ClusterFile } from '../codec/cluster-file.ts'
 import { invalidRequest, MetastoreError } from '../codec/errors.ts'
-import type { GarbageReport, MetastoreStatus } from '../shared/api.ts'
+import type { GarbageReport, MetastoreStatus, RestoreReport } from '../shared/api.ts'
 import { Control } from '../shared/control.ts'
 import type { Doorbell } from '../shared/doorbell.ts'
 import type { CollectedTables } from '../shared/io-tasks.ts'
@@ -22,7 +22,8 @@ import { IoPool } from './io-pool.ts'
 import { DiskLog } from './log/disk-log.ts'
 import type { CheckedOptions } from './options.ts'
 import { DataDir } from './recovery/data-dir.ts'
-import { openCluster } from './recovery/open-cluster.ts'
+import { type OpenedCluster, openCluster } from './recovery/open-cluster.ts'
+import type { RestoreRequest } from './recovery/restore-request.ts'
 import { Replication } from './replication/replication.ts'
 import { partitionStatus, storageStatus } from './status.ts'
 import { CachedBlocks } from './storage/cached-blocks.ts'
@@ -45,6 +46,8 @@ const FIRST_MEMTABLES = 2
 export class Engine {
   readonly options: CheckedOptions
   readonly cluster: ClusterFile
+  /** What was restored, if this was opened by a restore. */
+  readonly restoreReport: RestoreReport | undefined
   readonly domains: DomainHandle[] = []
   /** The same, wherever they are led. */
   readonly routed: RoutedDomain[] = []
@@ -65,9 +68,15 @@ export class Engine {
   #isPumping = true
   #idleTurns = 0
 
-  private constructor(options: CheckedOptions, cluster: ClusterFile, dataDir: DataDir, io: IoPool) {
+  private constructor(
+    options: CheckedOptions,
+    { cluster, report }: OpenedCluster,
+    dataDir: DataDir,
+    io: IoPool,
+  ) {
     this.options = options
     this.cluster = cluster
+    this.restoreReport = report
     this.#dataDir = dataDir
     this.#io = io
     this.#tables = new TableStore({
@@ -86,14 +95,14 @@ export class Engine {
     this.#startWorkers(workers)
   }
 
-  /** @param restoreFrom the cluster to restore into an empty dataDir */
-  static async open(options: CheckedOptions, restoreFrom?: string): Promise<Engine> {
+  /** @param restore what to restore into an empty dataDir */
+  static async open(options: CheckedOptions, restore?: RestoreRequest): Promise<Engine> {
     const dataDir = await DataDir.open(options.dataDir)
     const io = new IoPool(options.objectStore, options.ioThreads)
     let engine: Engine | undefined
     try {
-      const cluster = await openCluster(options, dataDir, io, restoreFrom)
-      engine = new Engine(options, cluster, dataDir, io)
+      const opened = await openCluster(options, dataDir, io, restore)
+      engine = new Engine(options, opened, dataDir, io)
       await engine.#recover()
       return engine
     } catch (error) {

@@ -12,6 +12,7 @@ import type {
   ObjectId,
   PartitionEpoch,
   PartitionTerms,
+  RestoreReport,
   TopicId,
   TopicPartition,
   WriteOptions,
@@ -33,6 +34,7 @@ import { checkConsistency, MetastoreReads } from './metastore-reads.ts'
 import { ObjectBuilder } from './object-builder.ts'
 import { checkOptions, type MetastoreOptions, show } from './options.ts'
 import { RecordStore } from './record-store.ts'
+import { checkRestoreFrom, type RestoreFrom } from './recovery/restore-request.ts'
 import { checkAddObjects } from './requests/add-objects-request.ts'
 import { checkArray, checkNumber, checkObject, checkUuid } from './requests/checks.ts'
 import { checkCommitCompaction, checkCompactObjects } from './requests/compact-objects-request.ts'
@@ -66,19 +68,17 @@ export class Metastore extends MetastoreReads implements AsyncDisposable {
 
   /**
    * Makes a new cluster, in an empty dataDir, from what another one has in the bucket: its newest
-   * committed state. The source may be alive; neither disturbs the other.
-   * @throws INVALID_REQUEST when the bucket has no such cluster, details {clusterIds: those there};
-   *   CONFLICT when dataDir is a cluster's already
+   * committed state, that of a checkpoint, or the newest at or before a timestamp (docs/restore.md);
+   * `restoreReport` says what was found. The source may be alive; neither disturbs the other. With
+   * `cluster` this node is its only voter until the other members are connected.
+   * @throws INVALID_REQUEST when the bucket has no such cluster, details {clusterIds: those there},
+   *   no such checkpoint, details {checkpoints}, or no state that old, details {oldestTimestamp};
+   *   CORRUPTION, details {file, domain}, for what is damaged or missing, unless `from.partial`;
+   *   CONFLICT when dataDir is a cluster's already, or the bucket has one of the new one's id
    */
-  static async restore(
-    options: MetastoreOptions & { from: { clusterId: string; at?: 'latest' } },
-  ): Promise<Metastore> {
+  static async restore(options: MetastoreOptions & { from: RestoreFrom }): Promise<Metastore> {
     const checked = checkOptions(options)
-    checkObject(options.from, 'from')
-    const { clusterId, at = 'latest' } = options.from
-    checkUuid(clusterId, 'from.clusterId')
-    if (at !== 'latest') throw invalidRequest(`from.at must be 'latest', not ${show(at)}`)
-    return new Metastore(await Engine.open(checked, clusterId))
+    return new Metastore(await Engine.open(checked, checkRestoreFrom(options.from)))
   }
 
   /** Answers what was called, flushes nothing, loses nothing. May be called again. */
@@ -92,6 +92,11 @@ export class Metastore extends MetastoreReads implements AsyncDisposable {
 
   get clusterId(): string {
     return this.#engine.cluster.clusterId
+  }
+
+  /** What restore() has found; undefined of a metastore that was opened. */
+  get restoreReport(): RestoreReport | undefined {
+    return this.#engine.restoreReport
   }
 
   get partitionCount(): number {

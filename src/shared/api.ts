@@ -213,3 +213,59 @@ export interface LevelStatus {
 
 /** A result or an error for each of several queries. */
 export type Outcome<T> = T | MetastoreError
+
+/** What restore() has found and what became of it. */
+export interface RestoreReport {
+  /** The source. */
+  sourceId: string
+  /** The cluster that was made. */
+  clusterId: string
+  at: RestorePoint
+  /** By number. */
+  domains: RestoredDomain[]
+}
+
+/** Which state of a cluster; a timestamp is in milliseconds since the epoch. */
+export type RestorePoint = 'latest' | { checkpoint: string } | { timestamp: number }
+
+export interface RestoredDomain {
+  domain: number
+  /** The source's UUID of it. */
+  sourceDomain: string
+  /** The newest write that was restored; 0: it begins empty. */
+  sequence: number
+  /** When the newest piece that was used was made, by its leader's clock; null: none was. */
+  time: number | null
+  /** The manifest that was used, by its name in the bucket; null: none was. */
+  manifest: string | null
+  tables: number
+  tableBytes: number
+  /** Writes that came from tail objects. */
+  tailBatches: number
+  /** What the bucket has besides that is newer, and was not used. */
+  notUsed: UnusedPieces[]
+  /** With `partial`: why the domain, or the rest of its tail, was left out; else null. */
+  skipped: string | null
+}
+
+export interface UnusedPieces {
+  kind: 'manifest' | 'tail'
+  /**
+   * uncommitted: the pointer does not name it yet. later: made after the chosen point. gap: writes
+   * before it are missing. damaged: it is missing or does not decode.
+   */
+  why: 'uncommitted' | 'later' | 'gap' | 'damaged'
+  count: number
+  /** The last of them by name. */
+  newest: string
+}
+
+/** A named state of every domain, kept from collection until it expires. */
+export interface Checkpoint {
+  name: string
+  /** Milliseconds since the epoch. */
+  createdAt: number
+  /** Milliseconds since the epoch; null: never. */
+  expiresAt: number | null
+  domains: { domain: number; sequence: number }[]
+}

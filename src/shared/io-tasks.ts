@@ -29,13 +29,19 @@ export interface KeyRange {
   greatest: Uint8Array
 }
 
-/** Tasks of one small object (object-tasks.ts). */
+/** Tasks that move no bulk: small objects, names and sizes (object-tasks.ts). */
 export type ObjectTask =
   /** A new object; 'exists' when somebody else's is there. */
   | { type: 'create'; key: string; bytes: Uint8Array }
   /** Moves a domain's committed pointer forward; 'superseded' when it names a newer manifest. */
   | { type: 'moveCommitted'; manifest: ManifestName }
   | { type: 'read'; key: string }
+  /** Deletes objects; one that is not there is no error. */
+  | { type: 'remove'; keys: string[] }
+  /** The keys below a prefix, ascending; with `after` only those greater. */
+  | { type: 'keys'; prefix: string; after?: string }
+  /** The objects' sizes in bytes, in the order of the keys; null for one that is not there. */
+  | { type: 'sizes'; keys: string[] }
 
 export type IoTask =
   | ObjectTask
@@ -112,6 +118,9 @@ export interface IoResults {
   create: 'created' | 'exists'
   moveCommitted: 'moved' | 'superseded'
   read: Uint8Array | null
+  remove: null
+  keys: string[]
+  sizes: (number | null)[]
   listClusters: string[]
   openTable: OpenedTable
   fetchBlocks: SharedArrayBuffer

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { clusterKey } from '../../codec/bucket-layout.ts'
 import { type ClusterFile, encodeCluster, HASHING } from '../../codec/cluster-file.ts'
 import { conflict } from '../../codec/errors.ts'
-import type { IoPool } from '../io-pool.ts'
+import type { IoRunner } from '../io-pool.ts'
 import type { DataDir } from './data-dir.ts'
 
 export function newCluster(
@@ -20,19 +20,21 @@ export function newCluster(
 }
 
 /** @throws CONFLICT when the bucket has another cluster of this id */
-export async function claimCluster(io: IoPool, cluster: ClusterFile): Promise<void> {
+export async function claimCluster(io: IoRunner, cluster: ClusterFile): Promise<void> {
   const key = clusterKey(cluster.clusterId)
-  const bytes = encodeCluster(cluster)
-  const outcome = await io.run({ type: 'create', key, bytes })
-  if (outcome === 'exists') {
-    const present = await io.run({ type: 'read', key })
-    // The same to the byte: a creation of ours that broke off after this step.
-    if (present !== null && Buffer.compare(present, bytes) === 0) return
-    throw conflict(
-      `the bucket already has cluster ${cluster.clusterId}; if its dataDir is lost, ` +
-        'Metastore.restore() makes a new cluster from it',
-    )
-  }
+  const outcome = await io.run({ type: 'create', key, bytes: encodeCluster(cluster) })
+  if (outcome === 'exists') await expectClaimable(io, cluster)
+}
+
+/** @throws CONFLICT as claimCluster() would */
+export async function expectClaimable(io: IoRunner, cluster: ClusterFile): Promise<void> {
+  const present = await io.run({ type: 'read', key: clusterKey(cluster.clusterId) })
+  // The same to the byte: a creation of ours that broke off after this step.
+  if (present === null || Buffer.compare(present, encodeCluster(cluster)) === 0) return
+  throw conflict(
+    `the bucket already has cluster ${cluster.clusterId}; if its dataDir is lost, ` +
+      'Metastore.restore() makes a new cluster from it',
+  )
 }
 
 /**
@@ -41,7 +43,7 @@ export async function claimCluster(io: IoPool, cluster: ClusterFile): Promise<vo
  */
 export async function createCluster(
   dataDir: DataDir,
-  io: IoPool,
+  io: IoRunner,
   wanted: ClusterFile,
 ): Promise<ClusterFile> {
   const begun = await dataDir.readIntent()

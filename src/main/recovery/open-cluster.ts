@@ -1,43 +1,49 @@
 /** Which cluster a dataDir belongs to: the one that is there, a new one, or a restored one. */
 import type { ClusterFile } from '../../codec/cluster-file.ts'
 import { conflict, invalidRequest } from '../../codec/errors.ts'
+import type { RestoreReport } from '../../shared/api.ts'
 import type { IoPool } from '../io-pool.ts'
 import { type CheckedOptions, PARTITIONS_DEFAULT } from '../options.ts'
 import { createCluster, newCluster } from './create-cluster.ts'
 import type { DataDir } from './data-dir.ts'
 import { clusterIdOf, joinCluster } from './join-cluster.ts'
 import { restoreCluster } from './restore-cluster.ts'
+import type { RestoreRequest } from './restore-request.ts'
+
+export interface OpenedCluster {
+  readonly cluster: ClusterFile
+  /** Of a restore. */
+  readonly report?: RestoreReport
+}
 
 /**
- * @param restoreFrom the cluster to restore into an empty dataDir
+ * @param restore what to restore into an empty dataDir
  * @throws INVALID_REQUEST when the options are another cluster's; CONFLICT when dataDir has one
  */
 export async function openCluster(
   options: CheckedOptions,
   dataDir: DataDir,
   io: IoPool,
-  restoreFrom: string | undefined,
-): Promise<ClusterFile> {
+  restore?: RestoreRequest,
+): Promise<OpenedCluster> {
   const known = await dataDir.readCluster()
   if (known === undefined) {
     const { clusterId, partitions, durability, logger } = options
-    if (restoreFrom !== undefined) {
-      if (options.cluster !== undefined) {
-        throw invalidRequest('restore makes a cluster of one; open it without cluster')
-      }
-      const source = { sourceId: restoreFrom, clusterId, partitions, durability, logger }
-      return restoreCluster(dataDir, io, { ...source, now: Date.now })
+    if (restore !== undefined) {
+      const nodeId = options.cluster?.nodeId
+      const wanted = { request: restore, clusterId, partitions, nodeId, durability, logger }
+      return await restoreCluster(dataDir, io, { ...wanted, now: Date.now })
     }
     if (options.cluster !== undefined) {
       const id = clusterId ?? clusterIdOf(options.cluster)
       const wanted = { clusterId: id, partitions, partitionsDefault: PARTITIONS_DEFAULT }
-      return joinCluster(dataDir, io, options.cluster, wanted, Date.now())
+      return { cluster: await joinCluster(dataDir, io, options.cluster, wanted, Date.now()) }
     }
     const wanted = newCluster(clusterId, partitions ?? PARTITIONS_DEFAULT, Date.now())
-    return createCluster(dataDir, io, wanted)
+    return { cluster: await createCluster(dataDir, io, wanted) }
   }
   await checkNode(options, dataDir)
-  if (restoreFrom !== undefined) {
+  if (restore !== undefined) {
     throw conflict(`dataDir ${dataDir.path} already holds cluster ${known.clusterId}`)
   }
   if (options.partitions !== undefined && options.partitions !== known.domains.length) {
@@ -50,7 +56,7 @@ export async function openCluster(
       `clusterId is ${options.clusterId}; dataDir ${dataDir.path} holds ${known.clusterId}`,
     )
   }
-  return known
+  return { cluster: known }
 }
 
 /** @throws INVALID_REQUEST when the directory is another node's, or one of a cluster of one */

@@ -36,6 +36,9 @@ export async function runIoTask(task: IoTask, context: IoTaskContext): Promise<u
     case 'create':
     case 'moveCommitted':
     case 'read':
+    case 'remove':
+    case 'keys':
+    case 'sizes':
       return runObjectTask(task, bucket, { deadlineMs })
     case 'listClusters':
       return listClusters(bucket, deadlineMs)
