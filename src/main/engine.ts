@@ -13,6 +13,7 @@ import type { CollectedTables } from '../shared/io-tasks.ts'
 import { getError, type MemtableMessage, RESPONSE } from '../shared/messages.ts'
 import { BlockCache, BlockCacheReader } from '../shared/tables/block-cache.ts'
 import { TableFiles } from '../shared/tables/table-files.ts'
+import { type Announced, Checkpoints } from './checkpoints.ts'
 import type { Member } from './cluster/member-book.ts'
 import type { AdminOperation } from './cluster/member-requests.ts'
 import { RoutedDomain } from './cluster/routed-domain.ts'
@@ -48,6 +49,7 @@ export class Engine {
   readonly cluster: ClusterFile
   /** What was restored, if this was opened by a restore. */
   readonly restoreReport: RestoreReport | undefined
+  readonly checkpoints: Checkpoints
   readonly domains: DomainHandle[] = []
   /** The same, wherever they are led. */
   readonly routed: RoutedDomain[] = []
@@ -77,6 +79,10 @@ export class Engine {
     this.options = options
     this.cluster = cluster
     this.restoreReport = report
+    this.checkpoints = new Checkpoints({
+      ...{ io, cluster, now: Date.now },
+      flushed: async domain => (await this.#atLeader('checkpoint', domain)) as Announced,
+    })
     this.#dataDir = dataDir
     this.#io = io
     this.#tables = new TableStore({
@@ -340,6 +346,8 @@ export class Engine {
         return await this.#storage?.collectGarbage(domain, true)
       case 'transfer':
         return await this.#replication?.handOver(domain, args[0])
+      case 'checkpoint':
+        return await this.#storage?.checkpoint(domain)
       case 'place':
         return this.#replication?.node.place(domain, args)
     }

@@ -5,6 +5,7 @@ import { TP_BYTES } from '../codec/keys.ts'
 import { formatUuid, UUID_BYTES } from '../codec/uuid.ts'
 import type {
   AddObjectsResult,
+  Checkpoint,
   CompactionUpdate,
   GarbageReport,
   MetastoreStatus,
@@ -34,7 +35,11 @@ import { checkConsistency, MetastoreReads } from './metastore-reads.ts'
 import { ObjectBuilder } from './object-builder.ts'
 import { checkOptions, type MetastoreOptions, show } from './options.ts'
 import { RecordStore } from './record-store.ts'
-import { checkRestoreFrom, type RestoreFrom } from './recovery/restore-request.ts'
+import {
+  checkCheckpointName,
+  checkRestoreFrom,
+  type RestoreFrom,
+} from './recovery/restore-request.ts'
 import { checkAddObjects } from './requests/add-objects-request.ts'
 import { checkArray, checkNumber, checkObject, checkUuid } from './requests/checks.ts'
 import { checkCommitCompaction, checkCompactObjects } from './requests/compact-objects-request.ts'
@@ -43,6 +48,9 @@ import { checkReplaceObjects } from './requests/replace-objects-request.ts'
 const PREREGISTER_MAX = 10_000
 /** What is not removed by then is reported, not waited for. */
 const REMOVE_DEADLINE_MS = 30_000
+
+/** A thousand years: a sum with the clock is still a safe integer. */
+const TTL_MS_MAX = 1000 * 366 * 86_400_000
 
 const nothing = (): void => {}
 
@@ -324,6 +332,34 @@ export class Metastore extends MetastoreReads implements AsyncDisposable {
     }
     this.#engine.expectOpen()
     return this.#engine.collectGarbage(dryRun)
+  }
+
+  /**
+   * A named state to restore from: flushes everything and keeps each metastore partition's manifest,
+   * and its tables, from collection for `ttlMs` (default for ever).
+   * @throws INVALID_REQUEST for a bad name or ttlMs; CONFLICT when the name is taken, also by one
+   *   that has expired
+   */
+  async checkpoint(name: string, options: { ttlMs?: number } = {}): Promise<Checkpoint> {
+    checkCheckpointName(name)
+    checkObject(options, 'options')
+    const { ttlMs } = options
+    if (ttlMs !== undefined) checkNumber(ttlMs, 'ttlMs', TTL_MS_MAX, 1)
+    this.#engine.expectOpen()
+    return await this.#engine.checkpoints.create(name, ttlMs)
+  }
+
+  /** All checkpoints that the bucket has of this cluster, by name, expired ones included. */
+  async checkpoints(): Promise<Checkpoint[]> {
+    this.#engine.expectOpen()
+    return await this.#engine.checkpoints.list()
+  }
+
+  /** Lets collection have what only this checkpoint keeps. One that is not there is no error. */
+  async deleteCheckpoint(name: string): Promise<void> {
+    checkCheckpointName(name)
+    this.#engine.expectOpen()
+    await this.#engine.checkpoints.delete(name)
   }
 
   /**

@@ -28,6 +28,8 @@ export const ADMIN_OPERATIONS = [
   'transfer',
   /** The voters that the group shall have; answer: whether it has them. A step on the way there. */
   'place',
+  /** Flushes; answer: what the bucket has then, {sequence, manifest}. */
+  'checkpoint',
 ] as const
 export type AdminOperation = (typeof ADMIN_OPERATIONS)[number]
 

@@ -246,6 +246,11 @@ export class Members {
 
   // -------------------------------------------------------------- who the members are
 
+  /** As this node knows them, itself included. */
+  get list(): readonly Member[] {
+    return this.#options.book.list.members
+  }
+
   /** Connects to the others. */
   start(): void {
     this.#options.transport.setPeers(this.#options.book.addresses)

@@ -44,10 +44,18 @@ function checkPoint(at: RestorePoint): RestorePoint {
   const [name, value] = fields.length === 1 ? fields[0] : []
   if (name === 'timestamp') return { timestamp: checkNumber(value, 'from.at.timestamp') }
   if (name === 'checkpoint') {
-    if (isCheckpointName(value)) return { checkpoint: value }
-    throw invalidRequest(`from.at.checkpoint must be a checkpoint's name, not ${show(value)}`)
+    return { checkpoint: checkCheckpointName(value, 'from.at.checkpoint') }
   }
   throw invalidRequest(
     `from.at must be 'latest', {checkpoint: name} or {timestamp: ms}, not ${show(at)}`,
+  )
+}
+
+/** @throws INVALID_REQUEST naming the field and its value */
+export function checkCheckpointName(name: unknown, field = 'name'): string {
+  if (isCheckpointName(name)) return name
+  throw invalidRequest(
+    `${field} must be 1 to 128 letters, digits, '.', '_' or '-' and begin with a letter or ` +
+      `digit, not ${show(name)}`,
   )
 }

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterFile } from '../../codec/cluster-file.ts'
 import { invalidRequest, MetastoreError } from '../../codec/errors.ts'
 import type { NetworkStatus } from '../../shared/api.ts'
+import { BringIn } from '../cluster/bring-in.ts'
 import { LeaderBalance } from '../cluster/leader-balance.ts'
 import { type KnownMembers, MemberBook } from '../cluster/member-book.ts'
 import type { Administer } from '../cluster/member-requests.ts'
@@ -16,7 +17,7 @@ import type { DiskLog } from '../log/disk-log.ts'
 import type { TransportHandlers } from '../net/context.ts'
 import { type PeerTransport, Transport } from '../net/transport.ts'
 import type { CheckedOptions } from '../options.ts'
-import { type ConfState, EMPTY_CONF_STATE } from '../raft/configuration.ts'
+import { type ConfState, EMPTY_CONF_STATE, isOnlyVoter } from '../raft/configuration.ts'
 import type { DataDir } from '../recovery/data-dir.ts'
 import { type RecoveredGroup, recoverGroups } from '../recovery/recover-groups.ts'
 import { GroupLog } from './group-log.ts'
@@ -62,6 +63,7 @@ export class Replication {
   readonly #replicas: readonly Replica[]
   readonly #transport: PeerTransport | undefined
   readonly #balance: LeaderBalance | undefined
+  #bringIn: BringIn | undefined
   readonly #electionTimeoutMs: number
   #leadingWaiters: (() => void)[] = []
   #failure: Error | undefined
@@ -156,6 +158,28 @@ export class Replication {
       ...alone.map(group => this.#leads(group)),
       ...this.#groups.map(({ commit }, group) => domains[group].progress.reached(commit)),
     ])
+    this.#bringInOthers()
+  }
+
+  /** What the node of a restored cluster that is alone has still to do. */
+  #bringInOthers(): void {
+    const { cluster, options } = this.#options
+    const { members } = this
+    const factor = options.cluster?.replicationFactor ?? 1
+    const isOnlyFounder = String(cluster.founders) === String(this.nodeId)
+    if (members === undefined || this.#transport === undefined || !isOnlyFounder) return
+    const others = members.list.filter(({ nodeId }) => nodeId !== this.nodeId)
+    const isAlone = this.#options.domains.some(({ number }) => {
+      return isOnlyVoter(this.node.status(number).configuration, this.nodeId)
+    })
+    if (others.length === 0 || factor === 1 || !isAlone) return
+    this.#bringIn = new BringIn({
+      ...{ others, replicationFactor: factor, transport: this.#transport },
+      change: (added, removed, replicationFactor) =>
+        members.change(added, removed, replicationFactor),
+      logger: options.logger,
+    })
+    this.#bringIn.start()
   }
 
   networkStatus(): { network: NetworkStatus } | undefined {
@@ -291,6 +315,7 @@ export class Replication {
   fail(error: Error): void {
     this.#failure ??= error
     this.#balance?.close()
+    this.#bringIn?.close()
     this.members?.close()
     this.node.stop(error)
     for (const wake of this.#leadingWaiters.splice(0)) wake()

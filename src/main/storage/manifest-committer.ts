@@ -82,6 +82,11 @@ export class ManifestCommitter {
     return Math.min(this.#nextTableId, ...[...this.#jobs].map(({ first }) => first))
   }
 
+  /** The manifest that the bucket's pointer names; null while this instance has not moved it. */
+  get announced(): Manifest | null {
+    return this.#announced
+  }
+
   /** Up to where a restore finds everything. */
   get announcedSequence(): number {
     return this.#announced?.lastSequence ?? 0

@@ -5,6 +5,7 @@
 import { MetastoreError } from '../../codec/errors.ts'
 import type { Manifest, ManifestName } from '../../codec/manifest.ts'
 import type { CollectedTables } from '../../shared/io-tasks.ts'
+import type { Announced } from '../checkpoints.ts'
 import type { DomainHandle } from '../domain-handle.ts'
 import type { IoRunner } from '../io-pool.ts'
 import type { CheckedOptions } from '../options.ts'
@@ -82,6 +83,14 @@ export class Storage {
   /** Flushes a domain; resolves when a restore would find what was written before. */
   async flush(domain: number): Promise<void> {
     await this.#led(domain).flusher.flush()
+  }
+
+  /** Flushes a domain. @returns the manifest that the bucket's pointer names then, and its sequence */
+  async checkpoint(domain: number): Promise<Announced> {
+    await this.flush(domain)
+    const { announced } = this.#led(domain).committer
+    if (announced === null) return { sequence: 0, manifest: null }
+    return { sequence: announced.lastSequence, manifest: manifestName(announced) }
   }
 
   /** Flushes, then merges everything into the deepest level. */

@@ -286,6 +286,8 @@ export class NodeStack {
         return await this.#storage?.collectGarbage(domain, true)
       case 'transfer':
         return await this.#replication?.handOver(domain, args[0])
+      case 'checkpoint':
+        return await this.#storage?.checkpoint(domain)
       case 'place':
         return this.#replication?.node.place(domain, args)
     }
