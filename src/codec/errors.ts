@@ -60,6 +60,8 @@ export interface CorruptionPlace {
   readonly offset?: number
   /** The row's key in hexadecimal, when one row does not decode. */
   readonly key?: string
+  /** Number of the metastore partition, from restore. */
+  readonly domain?: number
 }
 
 export function corruption(message: string, place: CorruptionPlace = {}): MetastoreError {

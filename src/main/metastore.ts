@@ -76,9 +76,10 @@ export class Metastore extends MetastoreReads implements AsyncDisposable {
 
   /**
    * Makes a new cluster, in an empty dataDir, from what another one has in the bucket: its newest
-   * committed state, that of a checkpoint, or the newest at or before a timestamp (docs/restore.md);
-   * `restoreReport` says what was found. The source may be alive; neither disturbs the other. With
-   * `cluster` this node is its only voter until the other members are connected.
+   * committed state, that of a checkpoint, or the newest at or before a timestamp
+   * (docs/restore.md); `restoreReport` says what was found. The source may be alive; neither
+   * disturbs the other. With `cluster` this node is its only voter until the other members are
+   * connected.
    * @throws INVALID_REQUEST when the bucket has no such cluster, details {clusterIds: those there},
    *   no such checkpoint, details {checkpoints}, or no state that old, details {oldestTimestamp};
    *   CORRUPTION, details {file, domain}, for what is damaged or missing, unless `from.partial`;
@@ -335,8 +336,8 @@ export class Metastore extends MetastoreReads implements AsyncDisposable {
   }
 
   /**
-   * A named state to restore from: flushes everything and keeps each metastore partition's manifest,
-   * and its tables, from collection for `ttlMs` (default for ever).
+   * A named state to restore from: flushes everything and keeps each metastore partition's
+   * manifest, and its tables, from collection for `ttlMs` (default for ever).
    * @throws INVALID_REQUEST for a bad name or ttlMs; CONFLICT when the name is taken, also by one
    *   that has expired
    */

@@ -26,7 +26,7 @@ program
   .requiredOption('--config <file>', 'of the new cluster, as for serve')
   .requiredOption('--from <clusterId>', 'the cluster to restore')
   .option('--checkpoint <name>', 'that state of it; default: the newest')
-  .option('--timestamp <time>', 'its newest state by then: milliseconds since the epoch or ISO 8601')
+  .option('--timestamp <time>', 'its newest state by then: ms since the epoch or ISO 8601')
   .option('--partial', 'goes on without what is damaged or missing')
   .action(async (given: RestoreArguments) => {
     process.exit(await restore(given))

@@ -133,7 +133,7 @@ export class RestoreSource {
     return found
   }
 
-  /** @throws CORRUPTION naming a table that is missing, or has another size than the manifest says */
+  /** @throws CORRUPTION naming a table that is missing or has another size than it should */
   async expectTables({ tables }: Manifest): Promise<void> {
     await expectTables(this.#io, tables)
   }

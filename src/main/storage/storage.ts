@@ -85,7 +85,7 @@ export class Storage {
     await this.#led(domain).flusher.flush()
   }
 
-  /** Flushes a domain. @returns the manifest that the bucket's pointer names then, and its sequence */
+  /** Flushes a domain. @returns what the bucket's pointer names then */
   async checkpoint(domain: number): Promise<Announced> {
     await this.flush(domain)
     const { announced } = this.#led(domain).committer
