@@ -33,6 +33,8 @@ export interface KeyRange {
 export type ObjectTask =
   /** A new object; 'exists' when somebody else's is there. */
   | { type: 'create'; key: string; bytes: Uint8Array }
+  /** Replaces a small object that nobody else writes to. */
+  | { type: 'overwrite'; key: string; bytes: Uint8Array }
   /** Moves a domain's committed pointer forward; 'superseded' when it names a newer manifest. */
   | { type: 'moveCommitted'; manifest: ManifestName }
   | { type: 'read'; key: string }
@@ -116,6 +118,7 @@ export interface IoResults {
   buildTables: BuiltTable[]
   compactTables: BuiltTable[]
   create: 'created' | 'exists'
+  overwrite: null
   moveCommitted: 'moved' | 'superseded'
   read: Uint8Array | null
   remove: null

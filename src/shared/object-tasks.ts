@@ -13,7 +13,7 @@ import { type RetryOptions, withRetry } from './retry.ts'
 const SIZES_AT_ONCE = 32
 
 const TYPES: ReadonlySet<string> = new Set<ObjectTask['type']>([
-  ...(['create', 'moveCommitted', 'read', 'remove', 'keys', 'sizes'] as const),
+  ...(['create', 'overwrite', 'moveCommitted', 'read', 'remove', 'keys', 'sizes'] as const),
 ])
 
 export function isObjectTask(task: { type: string }): task is ObjectTask {
@@ -29,6 +29,9 @@ export async function runObjectTask(
   switch (task.type) {
     case 'create':
       return putOnce(bucket, task.key, task.bytes, options)
+    case 'overwrite':
+      await withRetry(options, signal => bucket.put(task.key, task.bytes, { signal }))
+      return null
     case 'moveCommitted':
       return moveCommitted(bucket, task.manifest, options)
     case 'read':

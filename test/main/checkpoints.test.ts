@@ -91,7 +91,7 @@ const MANIFEST: Manifest = {
 
 test('manifests that are collected before they are named are replaced by newer ones', async () => {
   const bucket = new MemoryObjectStore()
-  const io = new IoPool(bucket, { min: 1, max: 1 })
+  const io = new IoPool({ type: 'object', store: bucket }, { min: 1, max: 1 })
   let version = 0
   let versionsLost = 2
   const checkpoints = new Checkpoints({

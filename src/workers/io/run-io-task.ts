@@ -34,6 +34,7 @@ export async function runIoTask(task: IoTask, context: IoTaskContext): Promise<u
     case 'compactTables':
       return compact(task, fetchContext(task, context))
     case 'create':
+    case 'overwrite':
     case 'moveCommitted':
     case 'read':
     case 'remove':

@@ -14,6 +14,7 @@ import {
 } from '../../../src/index.ts'
 import { MemoryObjectStore } from '../../../src/main/object-stores/memory-object-store.ts'
 import type { RestoreFrom } from '../../../src/main/recovery/restore-request.ts'
+import type { PutAnswer } from '../../../src/shared/object-store.ts'
 import { batchesIn, bytes, PLACES, shipTail } from './restoring.ts'
 
 /** Counts what is read, and fails for good where a test says so. */
@@ -26,7 +27,7 @@ class TestStore extends MemoryObjectStore {
     return await super.get(...args)
   }
 
-  override async put(...args: Parameters<MemoryObjectStore['put']>): Promise<'created' | 'exists'> {
+  override async put(...args: Parameters<MemoryObjectStore['put']>): Promise<PutAnswer> {
     this.#check('put', args[0])
     return await super.put(...args)
   }
