@@ -6,6 +6,7 @@
  *   cluster/{clusterId}/checkpoint/{name}.json
  *   domain/{domain}/manifest/{epoch}-{version}
  *   domain/{domain}/committed
+ *   domain/{domain}/origin.json
  *   domain/{domain}/table/{epoch}-{id}.sst
  *   domain/{domain}/tail/{epoch}-{first}-{last}
  *   domain/{domain}/lease/{readerId}.json
@@ -49,6 +50,11 @@ export function manifestOfKey(key: string): ManifestName | undefined {
 /** The pointer that is moved after a manifest's commit: what makes a manifest findable. */
 export function committedKey(domain: string): string {
   return `domain/${domain}/committed`
+}
+
+/** Of a restored domain: which ones it descends from. */
+export function originKey(domain: string): string {
+  return `domain/${domain}/origin.json`
 }
 
 /** Also the path of the table in the local cache. */

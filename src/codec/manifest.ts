@@ -184,6 +184,10 @@ export function getTable(reader: ByteReader): TableDescription {
   }
 }
 
+export function manifestName({ domain, epoch, version }: ManifestName): ManifestName {
+  return { domain, epoch, version }
+}
+
 /** Whether `a` is newer than `b`: the greater epoch, then the greater version. */
 export function isNewerManifest(a: ManifestName, b: ManifestName): boolean {
   return a.epoch > b.epoch || (a.epoch === b.epoch && a.version > b.version)

@@ -161,6 +161,19 @@ export class DomainHandle {
     }
   }
 
+  /**
+   * Reads as of a sequence without a snapshot's promise: a row that has changed since may be the
+   * one of then or none; one that has not is there.
+   */
+  async readUnchanged<N extends ReadName>(
+    name: N,
+    args: ArgumentsOf<N>,
+    sequence: number,
+  ): Promise<ResultOf<N>> {
+    while (this.#rebuilding !== undefined) await this.#rebuilding
+    return await this.#readOnce(name, args, sequence)
+  }
+
   async #readOnce<N extends ReadName>(
     name: N,
     args: ArgumentsOf<N>,

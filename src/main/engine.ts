@@ -9,7 +9,6 @@ import { invalidRequest, MetastoreError } from '../codec/errors.ts'
 import type { GarbageReport, MetastoreStatus, RestoreReport } from '../shared/api.ts'
 import { Control } from '../shared/control.ts'
 import type { Doorbell } from '../shared/doorbell.ts'
-import type { CollectedTables } from '../shared/io-tasks.ts'
 import { getError, type MemtableMessage, RESPONSE } from '../shared/messages.ts'
 import { BlockCache, BlockCacheReader } from '../shared/tables/block-cache.ts'
 import { TableFiles } from '../shared/tables/table-files.ts'
@@ -28,6 +27,8 @@ import type { RestoreRequest } from './recovery/restore-request.ts'
 import { Replication } from './replication/replication.ts'
 import { partitionStatus, storageStatus } from './status.ts'
 import { CachedBlocks } from './storage/cached-blocks.ts'
+import { addGarbage, type DomainGarbage, noGarbage } from './storage/garbage-collector.ts'
+import { findUnknownObjects } from './storage/object-sweep.ts'
 import { Storage } from './storage/storage.ts'
 import { TableStore } from './storage/table-store.ts'
 import { WorkerLink } from './worker-link.ts'
@@ -196,6 +197,7 @@ export class Engine {
     })
     const { node, members } = this.#replication
     this.#storage = new Storage({
+      clusterId: this.cluster.clusterId,
       ...{ domains, options, io: this.#io, tables: this.#tables, log: node },
       cacheDirectory: this.#dataDir.cacheDirectory,
       now: Date.now,
@@ -358,15 +360,25 @@ export class Engine {
   }
 
   async collectGarbage(isDryRun: boolean): Promise<GarbageReport> {
-    const sum = { tables: 0, manifests: 0, bytes: 0 }
+    // First: what the domains collect meanwhile is unknown afterwards.
+    const unknown = await findUnknownObjects({
+      clusterId: this.cluster.clusterId,
+      domains: this.routed,
+      io: this.#io,
+      before: Date.now() - this.options.garbageDelayMs,
+      cacheDirectory: this.#dataDir.cacheDirectory,
+    })
+    const sum = noGarbage()
     for (const domain of this.#chosen(undefined)) {
       const operation = isDryRun ? 'countGarbage' : 'collectGarbage'
-      const found = (await this.#atLeader(operation, domain)) as CollectedTables
-      sum.tables += found.tables
-      sum.manifests += found.manifests
-      sum.bytes += found.sizeBytes
+      for (let isDone = false; !isDone; ) {
+        const found = (await this.#atLeader(operation, domain)) as DomainGarbage
+        addGarbage(sum, found)
+        isDone = found.isDone
+      }
     }
-    return { objects: 0, tails: 0, uploads: 0, unknownObjects: [], ...sum }
+    const { isDone, ...counts } = sum
+    return { ...counts, ...unknown }
   }
 
   status(): MetastoreStatus {

@@ -321,9 +321,12 @@ export class Metastore extends MetastoreReads implements AsyncDisposable {
   }
 
   /**
-   * Deletes SSTables and manifests that no manifest, job or restored cluster refers to any more,
-   * once that is so for garbageDelayMs; `dryRun` only counts them. Other kinds of garbage are not
-   * looked for yet: their counts are 0.
+   * Deletes what is in the bucket and has not been needed for garbageDelayMs: SSTables, manifests,
+   * tail objects, unfinished uploads, expired leases and checkpoints, and the objects of callers
+   * that have no extents left or were preregistered and never committed. Objects that no cluster of
+   * the bucket knows are named and stay. `dryRun` changes nothing. This goes on by itself as well,
+   * but for the search for unknown objects (garbageIntervalMs).
+   * @throws what the bucket fails with: the rest stays for the next call
    */
   async collectGarbage(options: { dryRun?: boolean } = {}): Promise<GarbageReport> {
     checkObject(options, 'options')

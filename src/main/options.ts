@@ -58,10 +58,14 @@ export interface MetastoreOptions {
   /** Of SSTable blocks. Default 'lz4'. */
   compression?: 'lz4' | 'none'
   /**
-   * Milliseconds that tables and manifests stay in the bucket after nothing refers to them any
-   * more, for those who began to read by them. Default one hour.
+   * Milliseconds that whatever is in the bucket stays there after nothing refers to it any more,
+   * for those who began to read by it. Default one hour.
    */
   garbageDelayMs?: number
+  /** Milliseconds between looks for garbage; null: only on request. Default 600 000. */
+  garbageIntervalMs?: number | null
+  /** Milliseconds in which a preregistered object must be committed. Default one hour. */
+  preregistrationTtlMs?: number
   /**
    * Where reads run that need memory only: 'auto' (default) on the calling thread while none of the
    * domain's writes is in flight; 'worker' always on the worker, which leaves the event loop more
@@ -90,6 +94,9 @@ export interface CheckedOptions {
   tableMemoryBytesMax: number
   compression: 'lz4' | 'none'
   garbageDelayMs: number
+  /** Null: never. */
+  garbageIntervalMs: number | null
+  preregistrationTtlMs: number
   readPath: 'auto' | 'worker'
 }
 
@@ -121,6 +128,8 @@ const KNOWN: ReadonlySet<string> = new Set([
   'tableMemoryBytesMax',
   'compression',
   'garbageDelayMs',
+  'garbageIntervalMs',
+  'preregistrationTtlMs',
   'readPath',
   'cluster',
   'from',
@@ -184,6 +193,16 @@ export function checkOptions(options: MetastoreOptions): CheckedOptions {
     garbageDelayMs: integer(
       options.garbageDelayMs ?? 3_600_000,
       'garbageDelayMs',
+      0,
+      Number.MAX_SAFE_INTEGER,
+    ),
+    garbageIntervalMs:
+      options.garbageIntervalMs === null
+        ? null
+        : integer(options.garbageIntervalMs ?? 600_000, 'garbageIntervalMs', 1, TIMER_MS_MAX),
+    preregistrationTtlMs: integer(
+      options.preregistrationTtlMs ?? 3_600_000,
+      'preregistrationTtlMs',
       0,
       Number.MAX_SAFE_INTEGER,
     ),

@@ -156,13 +156,24 @@ export interface NetworkStatus {
 
 /** What collectGarbage() has deleted, or with dryRun would have. */
 export interface GarbageReport {
+  /** Objects of callers. */
   objects: number
   tables: number
   manifests: number
   tails: number
+  /** Unfinished multipart uploads. */
   uploads: number
+  /** Of read replicas that are no more. */
+  leases: number
+  checkpoints: number
+  /** Bytes of all these; an object's as addObjects was told, an upload's are not known. */
   bytes: number
+  /** Preregistrations that have become garbage; their objects go after a flush and the delay. */
+  expiredPreregistrations: number
+  /** Ids of objects that no cluster of the bucket knows, 1000 at most. They stay. */
   unknownObjects: string[]
+  /** How many there are. */
+  unknownObjectCount: number
 }
 
 /** Of all partitions together, since this instance was opened. */

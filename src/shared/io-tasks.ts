@@ -2,6 +2,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { ErrorCode } from '../codec/errors.ts'
 import type { ManifestName, TableDescription } from '../codec/manifest.ts'
+import type { CollectedGarbage, GarbageTask, SweptObjects } from './garbage-tasks.ts'
 import type { S3Location } from './s3-options.ts'
 
 /** How an I/O thread reaches the bucket. */
@@ -76,28 +77,7 @@ export type IoTask =
       length: number
       cacheDirectory: string
     }
-  /** Deletes a domain's tables and manifests that nobody refers to. */
-  | ({ type: 'collectTables' } & TableCollection)
-
-/** What of a domain's tables and manifests may be collected (workers/io/collect-tables.ts). */
-export interface TableCollection {
-  domain: string
-  /** The domain's committed manifest; null while it has none. */
-  committed: ManifestName | null
-  /** Term of the domain's leader; tables of this epoch from the id on may belong to a job. */
-  epoch: number
-  firstIdUnderWay: number
-  /** Milliseconds: younger ones are kept, and what was replaced a shorter time ago. */
-  delayMs: number
-  now: number
-  isDryRun: boolean
-}
-
-export interface CollectedTables {
-  tables: number
-  manifests: number
-  sizeBytes: number
-}
+  | GarbageTask
 
 /** A table that is in the bucket, and its memory (tables/table-memory.ts). */
 export interface BuiltTable {
@@ -114,7 +94,9 @@ export interface OpenedTable {
 }
 
 export interface IoResults {
-  collectTables: CollectedTables
+  collectGarbage: CollectedGarbage
+  deleteObjects: null
+  sweepObjects: SweptObjects
   buildTables: BuiltTable[]
   compactTables: BuiltTable[]
   create: 'created' | 'exists'

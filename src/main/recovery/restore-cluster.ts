@@ -8,7 +8,7 @@
 import { committedKey, manifestKey } from '../../codec/bucket-layout.ts'
 import { type ClusterFile, encodeCluster } from '../../codec/cluster-file.ts'
 import { conflict, invalidRequest, MetastoreError } from '../../codec/errors.ts'
-import { encodeManifest, type Manifest } from '../../codec/manifest.ts'
+import { encodeManifest, type Manifest, manifestName } from '../../codec/manifest.ts'
 import type { RestoreReport } from '../../shared/api.ts'
 import type { IoRunner } from '../io-pool.ts'
 import type { Logger } from '../options.ts'
@@ -16,6 +16,7 @@ import { chooserOf } from './choose-state.ts'
 import { claimCluster, expectClaimable, newCluster } from './create-cluster.ts'
 import type { DataDir } from './data-dir.ts'
 import { type FoundState, findState, noState } from './found-state.ts'
+import { putOrigins } from './put-origins.ts'
 import { writeRestoredLog } from './restore-log.ts'
 import { logReport, reportOf } from './restore-report.ts'
 import type { RestoreRequest } from './restore-request.ts'
@@ -62,6 +63,10 @@ export async function restoreCluster(
   const cluster = await beginCluster(dataDir, io, options, domains.length)
   const groups = found.map((state, number) => groupOf(source, state, cluster, number, request))
   await writeRestoredLog(groups, { directory: dataDir.logDirectory, durability, logger })
+  const origins = groups.map(({ domain, tail: { reached } }, number) => {
+    return { domain, ancestor: domains[number], sequence: reached }
+  })
+  await putOrigins(io, origins)
   await claimCluster(io, cluster)
   for (const { domain, manifest } of groups) await publish(io, domain, manifest)
   // A source that is alive may have collected something before it could see who refers to it.
@@ -196,8 +201,7 @@ async function publish(io: IoRunner, domain: string, manifest: Manifest | null):
     const present = await io.run({ type: 'read', key })
     if (present === null || Buffer.compare(present, bytes) !== 0) throw publishedBefore(key)
   }
-  const { epoch, version } = manifest
-  await io.run({ type: 'moveCommitted', manifest: { domain, epoch, version } })
+  await io.run({ type: 'moveCommitted', manifest: manifestName(manifest) })
 }
 
 function publishedBefore(key: string): MetastoreError {

@@ -6,12 +6,14 @@ import type { MetastoreError } from '../../codec/errors.ts'
 import type { DomainHandle } from '../domain-handle.ts'
 import { Compactor, type CompactorOptions } from './compactor.ts'
 import { Flusher, type FlusherOptions } from './flusher.ts'
+import { GarbageCollector, type GarbageCollectorOptions } from './garbage-collector.ts'
 import { ManifestCommitter } from './manifest-committer.ts'
 import type { TableStore } from './table-store.ts'
 
 export interface DomainStorageOptions
   extends Omit<CompactorOptions, 'committer'>,
-    Omit<FlusherOptions, 'committer' | 'onFlushed'> {
+    Omit<FlusherOptions, 'committer' | 'onFlushed'>,
+    Omit<GarbageCollectorOptions, 'committer'> {
   readonly tables: TableStore
 }
 
@@ -19,6 +21,7 @@ export class DomainStorage {
   readonly committer: ManifestCommitter
   readonly flusher: Flusher
   readonly compactor: Compactor
+  readonly collector: GarbageCollector
   readonly #domain: DomainHandle
 
   constructor(options: DomainStorageOptions) {
@@ -27,6 +30,7 @@ export class DomainStorage {
     const shared = { ...options, committer: this.committer }
     this.compactor = new Compactor(shared)
     this.flusher = new Flusher({ ...shared, onFlushed: () => this.compactor.wake() })
+    this.collector = new GarbageCollector(shared)
   }
 
   /** Nothing new begins; what is under way ends by itself, or with the I/O pool. */

@@ -14,6 +14,8 @@ import {
   decodeManifest,
   encodeManifest,
   type Manifest,
+  type ManifestName,
+  manifestName,
   putTable,
   type TableDescription,
 } from '../../codec/manifest.ts'
@@ -44,11 +46,19 @@ export interface TableIds {
   readonly last: number
 }
 
+export interface Collectable {
+  /** The one that the bucket's pointer names; null while this instance has not moved it. */
+  committed: ManifestName | null
+  firstIdUnderWay: number
+  firstVersionUnderWay: number
+}
+
 export class ManifestCommitter {
   readonly #options: ManifestCommitterOptions
   readonly #jobs = new Set<TableIds>()
   #nextTableId: number
   #nextVersion: number
+  #isCommitting = false
   /** The last edit under way or done; the next one waits for it. */
   #last: Promise<unknown> = Promise.resolve()
   /** What the bucket's pointer names; null when this instance has not moved it yet. */
@@ -87,6 +97,23 @@ export class ManifestCommitter {
     return this.#announced
   }
 
+  /** What collection has to know of edits: what counts, and what may still come to count. */
+  get collectable(): Collectable {
+    const announced = this.#announced
+    // What was made after the announced one may be committed, or about to be.
+    const isQuiet = this.isAnnounced && !this.#isCommitting
+    return {
+      committed: announced && manifestName(announced),
+      firstIdUnderWay: this.firstIdUnderWay,
+      firstVersionUnderWay: isQuiet ? this.#nextVersion : (announced?.version ?? 0) + 1,
+    }
+  }
+
+  /** Grows with every job. */
+  get nextTableId(): number {
+    return this.#nextTableId
+  }
+
   /** Up to where a restore finds everything. */
   get announcedSequence(): number {
     return this.#announced?.lastSequence ?? 0
@@ -112,9 +139,7 @@ export class ManifestCommitter {
       const { manifest } = domain
       if (manifest === null || manifest === this.#announced) return
       this.#expectLeading()
-      const { domain: uuid, epoch, version } = manifest
-      const name = { domain: uuid, epoch, version }
-      const moved = await io.run({ type: 'moveCommitted', manifest: name })
+      const moved = await io.run({ type: 'moveCommitted', manifest: manifestName(manifest) })
       // A newer leader has been here: what this one holds for committed may be old.
       if (moved === 'superseded') throw notLeading(domain)
       this.#announced = manifest
@@ -147,6 +172,15 @@ export class ManifestCommitter {
   }
 
   async #commit(edit: ManifestEdit): Promise<void> {
+    this.#isCommitting = true
+    try {
+      await this.#commitNext(edit)
+    } finally {
+      this.#isCommitting = false
+    }
+  }
+
+  async #commitNext(edit: ManifestEdit): Promise<void> {
     const { domain, io, log, tables } = this.#options
     // A node that cannot commit has nothing to put into the bucket.
     domain.expectAlive()

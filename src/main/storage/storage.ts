@@ -3,8 +3,7 @@
  * them, and the tables that reads use. Main thread; the work itself is the I/O pool's.
  */
 import { MetastoreError } from '../../codec/errors.ts'
-import type { Manifest, ManifestName } from '../../codec/manifest.ts'
-import type { CollectedTables } from '../../shared/io-tasks.ts'
+import { manifestName } from '../../codec/manifest.ts'
 import type { Announced } from '../checkpoints.ts'
 import type { DomainHandle } from '../domain-handle.ts'
 import type { IoRunner } from '../io-pool.ts'
@@ -12,10 +11,13 @@ import type { CheckedOptions } from '../options.ts'
 import type { ReplicatedLog } from '../replication/replicated-log.ts'
 import { DomainStorage } from './domain-storage.ts'
 import { FlushSchedule } from './flush-schedule.ts'
+import type { DomainGarbage } from './garbage-collector.ts'
+import { GarbageSchedule } from './garbage-schedule.ts'
 import { Slots } from './slots.ts'
 import type { TableStore } from './table-store.ts'
 
 export interface StorageOptions {
+  clusterId: string
   domains: readonly DomainHandle[]
   log: ReplicatedLog
   io: IoRunner
@@ -34,6 +36,7 @@ export class Storage {
   /** Those that are led no more and have not come to their end. */
   readonly #ending = new Map<number, Promise<void>>()
   readonly #schedule: FlushSchedule
+  readonly #garbageSchedule: GarbageSchedule
   #flushedBytes = 0
   #compactedBytes = 0
   #isClosed = false
@@ -56,6 +59,13 @@ export class Storage {
       },
     })
     this.#schedule.start()
+    this.#garbageSchedule = new GarbageSchedule({
+      collectorOf: domain => this.#domains[domain]?.collector,
+      domains: domains.length,
+      intervalMs: options.garbageIntervalMs,
+      onFailure: error => options.logger.warn({ err: error }, 'garbage was not all collected'),
+    })
+    this.#garbageSchedule.start()
   }
 
   /** This node leads the domain from now on; begins at once with what was left undone. */
@@ -63,10 +73,12 @@ export class Storage {
     await this.#ending.get(domain.number)
     if (this.#isClosed || domain.leadership === 0 || this.#domains[domain.number] !== undefined)
       return
-    const { log, io, tables, options, cacheDirectory, now, random } = this.#storage
-    const { compression, logger } = options
-    const shared = { log, io, tables, compression, cacheDirectory, logger, now, random }
-    this.#domains[domain.number] = new DomainStorage({ ...shared, domain, slots: this.#slots })
+    const { clusterId, log, io, tables, options, cacheDirectory, now, random } = this.#storage
+    const { compression, logger, garbageDelayMs, preregistrationTtlMs } = options
+    this.#domains[domain.number] = new DomainStorage({
+      ...{ log, io, tables, compression, cacheDirectory, logger, now, random },
+      ...{ clusterId, domain, slots: this.#slots, garbageDelayMs, preregistrationTtlMs },
+    })
   }
 
   /** This node leads the domain no more. */
@@ -106,21 +118,9 @@ export class Storage {
     return led
   }
 
-  /** Deletes, or only counts, tables and manifests of the domain that nobody refers to any more. */
-  async collectGarbage(number: number, isDryRun: boolean): Promise<CollectedTables> {
-    const { domains, log, io, options, now } = this.#storage
-    const domain = domains[number]
-    const { committer } = this.#led(number)
-    return await io.run({
-      type: 'collectTables',
-      domain: domain.uuid,
-      committed: domain.manifest && manifestName(domain.manifest),
-      epoch: log.term(domain.number),
-      firstIdUnderWay: committer.firstIdUnderWay,
-      delayMs: options.garbageDelayMs,
-      now: now(),
-      isDryRun,
-    })
+  /** Deletes, or only counts, what of the domain is garbage. */
+  async collectGarbage(domain: number, isDryRun: boolean): Promise<DomainGarbage> {
+    return await this.#led(domain).collector.collect(isDryRun)
   }
 
   /** Bytes of tables that this instance has put into the bucket. */
@@ -137,6 +137,7 @@ export class Storage {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#schedule.close()
+    this.#garbageSchedule.close()
     const closed = new MetastoreError('CLOSED', 'the metastore is closed')
     // Without a majority a commit may never come.
     for (const domain of this.#storage.domains) domain.endCommits(closed)
@@ -147,8 +148,4 @@ export class Storage {
 
 function notLeading(domain: number): MetastoreError {
   return new MetastoreError('UNAVAILABLE', `this node does not lead metastore partition ${domain}`)
-}
-
-function manifestName({ domain, epoch, version }: Manifest): ManifestName {
-  return { domain, epoch, version }
 }

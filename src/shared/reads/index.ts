@@ -10,6 +10,7 @@ import {
   getOffsetForBytes,
   listExtents,
 } from './extent-reads.ts'
+import { getObjectStates, scanCollectable } from './object-reads.ts'
 import { getOffsets, getSize, listPartitions } from './partition-reads.ts'
 import type { Read } from './read.ts'
 import { getRecord, getRecords, scanRecords } from './record-reads.ts'
@@ -31,6 +32,8 @@ interface ReadTable {
   getRecord: typeof getRecord
   getRecords: typeof getRecords
   scanRecords: typeof scanRecords
+  scanCollectable: typeof scanCollectable
+  getObjectStates: typeof getObjectStates
 }
 
 export const READS: ReadTable = {
@@ -49,6 +52,8 @@ export const READS: ReadTable = {
   getRecord,
   getRecords,
   scanRecords,
+  scanCollectable,
+  getObjectStates,
 }
 
 export type ReadName = keyof ReadTable

@@ -11,9 +11,14 @@ export const WRITE_KIND = {
   setStartOffset: 6,
   removeTopics: 7,
   records: 8,
+  expireObjects: 9,
+  forgetObjects: 10,
 } as const
 
 export type WriteKind = (typeof WRITE_KIND)[keyof typeof WRITE_KIND]
 
 /** Extents (or records) that one atomic step of setStartOffset or removeTopics removes at most. */
 export const STEP_ROWS_MAX = 1000
+
+/** Object ids that one expireObjects or forgetObjects may name. */
+export const OBJECT_IDS_MAX = 1000

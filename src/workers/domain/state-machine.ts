@@ -14,6 +14,7 @@ import {
 } from '../../shared/writes/parts.ts'
 import { WRITE_KIND } from '../../shared/writes/write-kinds.ts'
 import { addObjects } from './add-objects.ts'
+import { expireObjects, forgetObjects } from './collect-objects.ts'
 import { commitCompaction, compactObjects } from './compact-objects.ts'
 import { preregisterObjects } from './preregister-objects.ts'
 import { writeRecords } from './records.ts'
@@ -71,18 +72,24 @@ function execute(context: WriteContext, kind: number, reader: ByteReader, out: B
       setStartOffset(context, reader.raw(TP_BYTES), reader.varint(), out)
       break
     case WRITE_KIND.removeTopics:
-      removeTopics(context, getTopics(reader), out)
+      removeTopics(context, getIds(reader), out)
       break
     case WRITE_KIND.records:
       writeRecords(context, getRecords(reader))
+      break
+    case WRITE_KIND.expireObjects:
+      expireObjects(context, reader.varint(), getIds(reader), out)
+      break
+    case WRITE_KIND.forgetObjects:
+      forgetObjects(context, getIds(reader), out)
       break
     default:
       throw corruption(`unknown kind of write ${kind}`)
   }
 }
 
-function getTopics(reader: ByteReader): Uint8Array[] {
-  const topics: Uint8Array[] = []
-  while (reader.remaining > 0) topics.push(reader.raw(UUID_BYTES))
-  return topics
+function getIds(reader: ByteReader): Uint8Array[] {
+  const ids: Uint8Array[] = []
+  while (reader.remaining > 0) ids.push(reader.raw(UUID_BYTES))
+  return ids
 }

@@ -7,9 +7,11 @@ import type { ObjectStore } from '../../shared/object-store.ts'
 import { runObjectTask } from '../../shared/object-tasks.ts'
 import { withRetry } from '../../shared/retry.ts'
 import type { TableCache } from './cache-files.ts'
-import { collectTables } from './collect-tables.ts'
 import { compactTables } from './compact-tables.ts'
 import { flushTables } from './flush-tables.ts'
+import { BucketAccess } from './garbage/bucket-access.ts'
+import { collectGarbage } from './garbage/collect-garbage.ts'
+import { sweepObjects } from './garbage/sweep-objects.ts'
 import { storeTable } from './store-table.ts'
 import { type FetchContext, fetchBlocks, openTable } from './table-fetch.ts'
 import type { FinishedTable } from './table-output.ts'
@@ -43,8 +45,13 @@ export async function runIoTask(task: IoTask, context: IoTaskContext): Promise<u
       return runObjectTask(task, bucket, { deadlineMs })
     case 'listClusters':
       return listClusters(bucket, deadlineMs)
-    case 'collectTables':
-      return collectTables(bucket, task, deadlineMs)
+    case 'collectGarbage':
+      return collectGarbage(bucket, task, deadlineMs)
+    case 'deleteObjects':
+      await new BucketAccess(bucket, deadlineMs).delete(task.keys)
+      return null
+    case 'sweepObjects':
+      return sweepObjects(fetchContext(task, context), task)
     case 'openTable':
       return openTable(fetchContext(task, context), task.table)
     case 'fetchBlocks': {

@@ -23,20 +23,30 @@ export class TableStream {
   readonly row: BlockCursor = new BlockCursor()
   readonly #context: FetchContext
   readonly #tables: readonly TableDescription[]
+  readonly #from: Uint8Array | undefined
   #next = 0
   #table: OpenTable | undefined
 
-  private constructor(context: FetchContext, tables: readonly TableDescription[]) {
+  private constructor(
+    context: FetchContext,
+    tables: readonly TableDescription[],
+    from: Uint8Array | undefined,
+  ) {
     this.#context = context
     this.#tables = tables
+    this.#from = from
   }
 
-  /** Stands on the first row. @param tables disjoint, by key */
+  /**
+   * Stands on the first row; with `from` on the first row of the block that may have that key.
+   * @param tables disjoint, by key
+   */
   static async open(
     context: FetchContext,
     tables: readonly TableDescription[],
+    from?: Uint8Array,
   ): Promise<TableStream> {
-    const stream = new TableStream(context, tables)
+    const stream = new TableStream(context, tables, from)
     try {
       await stream.nextBlock()
       return stream
@@ -61,7 +71,7 @@ export class TableStream {
         this.row.clear()
         return
       }
-      this.#table = await OpenTable.open(this.#context, this.#tables[this.#next++])
+      this.#table = await OpenTable.open(this.#context, this.#tables[this.#next++], this.#from)
     }
   }
 
@@ -81,7 +91,7 @@ class OpenTable {
   readonly #context: FetchContext
   readonly #memory: TableMemory
   readonly #file: number | undefined
-  #number = 0
+  #number: number
   #piece: Piece | undefined
 
   private constructor(
@@ -89,18 +99,25 @@ class OpenTable {
     name: string,
     memory: TableMemory,
     file: number | undefined,
+    number: number,
   ) {
     this.#context = context
     this.name = name
     this.#memory = memory
     this.#file = file
+    this.#number = number
   }
 
-  static async open(context: FetchContext, table: TableDescription): Promise<OpenTable> {
+  static async open(
+    context: FetchContext,
+    table: TableDescription,
+    from: Uint8Array | undefined,
+  ): Promise<OpenTable> {
     const name = tableKey(table)
-    const { memory } = await openTable(context, table)
+    const memory = new TableMemory((await openTable(context, table)).memory, name)
     const file = openFile(join(context.cacheDirectory, name))
-    return new OpenTable(context, name, new TableMemory(memory, name), file)
+    const first = from === undefined ? 0 : memory.findBlock(from)
+    return new OpenTable(context, name, memory, file, first)
   }
 
   /** Undefined after the last one. */

@@ -194,6 +194,7 @@ export class NodeStack {
     })
     const { node, members } = this.#replication
     this.#storage = new Storage({
+      clusterId: cluster.clusterId,
       ...{ domains, options: this.#checked, io: this.#io, tables: this.#tables, log: node },
       cacheDirectory: NO_DIRECTORY,
       now: Date.now,

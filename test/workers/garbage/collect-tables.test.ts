@@ -7,19 +7,24 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { clusterKey, committedKey, manifestKey, tableKey } from '../../src/codec/bucket-layout.ts'
-import { encodeCluster } from '../../src/codec/cluster-file.ts'
-import { MetastoreError } from '../../src/codec/errors.ts'
+import {
+  clusterKey,
+  committedKey,
+  manifestKey,
+  tableKey,
+} from '../../../src/codec/bucket-layout.ts'
+import { encodeCluster } from '../../../src/codec/cluster-file.ts'
+import { MetastoreError } from '../../../src/codec/errors.ts'
 import {
   encodeManifest,
   type ManifestName,
   type TableDescription,
-} from '../../src/codec/manifest.ts'
-import { MemoryObjectStore } from '../../src/main/object-stores/memory-object-store.ts'
-import type { CollectedTables, TableCollection } from '../../src/shared/io-tasks.ts'
-import type { ObjectStore } from '../../src/shared/object-store.ts'
-import { collectTables } from '../../src/workers/io/collect-tables.ts'
-import { FaultyObjectStore, seededPlan } from '../object-stores/faulty-object-store.ts'
+} from '../../../src/codec/manifest.ts'
+import { MemoryObjectStore } from '../../../src/main/object-stores/memory-object-store.ts'
+import type { CollectedGarbage, GarbageCollection } from '../../../src/shared/garbage-tasks.ts'
+import type { ObjectStore } from '../../../src/shared/object-store.ts'
+import { collectGarbage } from '../../../src/workers/io/garbage/collect-garbage.ts'
+import { FaultyObjectStore, seededPlan } from '../../object-stores/faulty-object-store.ts'
 
 const CLUSTER = '99999999-0000-4000-8000-000000000000'
 const OTHER_CLUSTER = '99999999-0000-4000-8000-000000000001'
@@ -96,26 +101,29 @@ class Bucket {
 
   collect(
     committed: ManifestName | null,
-    rest: Partial<TableCollection> = {},
+    rest: Partial<GarbageCollection> = {},
     store: ObjectStore = this.store,
-  ): Promise<CollectedTables> {
-    const collection: TableCollection = {
+  ): Promise<CollectedGarbage> {
+    const collection: GarbageCollection = {
+      clusterId: CLUSTER,
       domain: DOMAIN,
       committed,
       epoch: 1,
       firstIdUnderWay: 500,
+      firstVersionUnderWay: 500,
       delayMs: DELAY_MS,
       now: this.now,
       isDryRun: false,
+      isFirst: true,
       ...rest,
     }
-    return collectTables(store, collection, DEADLINE_MS)
+    return collectGarbage(store, collection, DEADLINE_MS)
   }
 
   /** Collects. @returns the keys that have gone */
   async goneAfter(
     committed: ManifestName | null,
-    rest: Partial<TableCollection> = {},
+    rest: Partial<GarbageCollection> = {},
   ): Promise<string[]> {
     const before = await this.keys()
     const counts = await this.collect(committed, rest)
@@ -230,7 +238,8 @@ describe('collecting tables', () => {
     assert.ok(store.calls.every(({ method }) => method !== 'delete' && method !== 'put'))
     const firstBytes = await bucket.store.get(manifestKey(first))
     const sizeBytes = 200 + (firstBytes?.length ?? 0)
-    assert.deepEqual(counts, { tables: 2, manifests: 1, sizeBytes })
+    const { tables, manifests } = counts
+    assert.deepEqual([tables, manifests, counts.sizeBytes], [2, 1, sizeBytes])
     assert.deepEqual(await bucket.collect(committed), counts)
   })
 

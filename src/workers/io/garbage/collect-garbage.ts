@@ -1,0 +1,89 @@
+/**
+ * Finds and deletes what a domain has in the bucket and nobody refers to any more: tables,
+ * manifests, tail objects, leases, checkpoints and unfinished uploads. Reads in the order that
+ * decide.ts relies on, and deletes so that whatever is left after a failure is found again.
+ */
+import {
+  checkpointNameOf,
+  checkpointPrefix,
+  leasePrefix,
+  tablePrefix,
+  tailPrefix,
+} from '../../../codec/bucket-layout.ts'
+import { decodeCheckpoint } from '../../../codec/checkpoint-file.ts'
+import { decodeLease } from '../../../codec/lease-file.ts'
+import type { CollectedGarbage, GarbageCollection } from '../../../shared/garbage-tasks.ts'
+import type { ObjectStore } from '../../../shared/object-store.ts'
+import { BucketAccess } from './bucket-access.ts'
+import { type DomainListing, decideGarbage, type Found, type Garbage } from './decide.ts'
+import { readManifests, readSurroundings } from './surroundings.ts'
+
+/** @throws what the bucket fails with; whatever was not deleted is found the next time */
+export async function collectGarbage(
+  store: ObjectStore,
+  collection: GarbageCollection,
+  deadlineMs: number,
+): Promise<CollectedGarbage> {
+  const bucket = new BucketAccess(store, deadlineMs)
+  const { domain, now, delayMs, isDryRun } = collection
+  const garbage = decideGarbage(await readListing(bucket, collection), collection)
+  const uploads = await bucket.abortUploads(tablePrefix(domain), now - delayMs, isDryRun)
+  if (!isDryRun) await deleteAll(bucket, garbage)
+  const { tables, manifests, tails, leases, checkpoints, objectsUpTo, nextDueAt } = garbage
+  const all = [tables, manifests, tails, leases, checkpoints].flat()
+  return {
+    tables: tables.length,
+    manifests: manifests.length,
+    tails: tails.length,
+    leases: leases.length,
+    checkpoints: checkpoints.length,
+    uploads,
+    sizeBytes: all.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    objectsUpTo,
+    nextDueAt,
+  }
+}
+
+async function readListing(
+  bucket: BucketAccess,
+  { clusterId, domain }: GarbageCollection,
+): Promise<DomainListing> {
+  const tables = await bucket.list(tablePrefix(domain))
+  const tails = await bucket.list(tailPrefix(domain))
+  const manifests = await readManifests(bucket, domain)
+  const leases = await readAll(bucket, leasePrefix(domain), isJson, decodeLease)
+  const checkpoints = await readAll(
+    bucket,
+    checkpointPrefix(clusterId),
+    key => checkpointNameOf(key) !== undefined,
+    decodeCheckpoint,
+  )
+  const surroundings = await readSurroundings(bucket, domain)
+  return { tables, tails, manifests, leases, checkpoints, ...surroundings }
+}
+
+function isJson(key: string): boolean {
+  return key.endsWith('.json')
+}
+
+async function readAll<T>(
+  bucket: BucketAccess,
+  prefix: string,
+  isOne: (key: string) => boolean,
+  decode: (bytes: Uint8Array, file: string) => T,
+): Promise<Found<T>[]> {
+  const found: Found<T>[] = []
+  for (const object of await bucket.list(prefix)) {
+    const bytes = isOne(object.key) ? await bucket.get(object.key) : null
+    if (bytes !== null) found.push({ object, content: decode(bytes, object.key) })
+  }
+  return found
+}
+
+async function deleteAll(bucket: BucketAccess, garbage: Garbage): Promise<void> {
+  const { tables, tails, manifests, leases, checkpoints } = garbage
+  // Manifests after tables: while one is there, what it names is found again.
+  for (const objects of [tables, tails, manifests, leases, checkpoints]) {
+    await bucket.delete(objects.map(({ key }) => key))
+  }
+}
