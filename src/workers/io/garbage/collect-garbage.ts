@@ -3,20 +3,12 @@
  * manifests, tail objects, leases, checkpoints and unfinished uploads. Reads in the order that
  * decide.ts relies on, and deletes so that whatever is left after a failure is found again.
  */
-import {
-  checkpointNameOf,
-  checkpointPrefix,
-  leasePrefix,
-  tablePrefix,
-  tailPrefix,
-} from '../../../codec/bucket-layout.ts'
-import { decodeCheckpoint } from '../../../codec/checkpoint-file.ts'
-import { decodeLease } from '../../../codec/lease-file.ts'
+import { tablePrefix, tailPrefix } from '../../../codec/bucket-layout.ts'
 import type { CollectedGarbage, GarbageCollection } from '../../../shared/garbage-tasks.ts'
 import type { ObjectStore } from '../../../shared/object-store.ts'
 import { BucketAccess } from './bucket-access.ts'
-import { type DomainListing, decideGarbage, type Found, type Garbage } from './decide.ts'
-import { readManifests, readSurroundings } from './surroundings.ts'
+import { type DomainListing, decideGarbage, type Garbage } from './decide.ts'
+import { readCheckpoints, readLeases, readManifests, readSurroundings } from './surroundings.ts'
 
 /** @throws what the bucket fails with; whatever was not deleted is found the next time */
 export async function collectGarbage(
@@ -51,33 +43,10 @@ async function readListing(
   const tables = await bucket.list(tablePrefix(domain))
   const tails = await bucket.list(tailPrefix(domain))
   const manifests = await readManifests(bucket, domain)
-  const leases = await readAll(bucket, leasePrefix(domain), isJson, decodeLease)
-  const checkpoints = await readAll(
-    bucket,
-    checkpointPrefix(clusterId),
-    key => checkpointNameOf(key) !== undefined,
-    decodeCheckpoint,
-  )
+  const leases = await readLeases(bucket, domain)
+  const checkpoints = await readCheckpoints(bucket, clusterId)
   const surroundings = await readSurroundings(bucket, domain)
   return { tables, tails, manifests, leases, checkpoints, ...surroundings }
-}
-
-function isJson(key: string): boolean {
-  return key.endsWith('.json')
-}
-
-async function readAll<T>(
-  bucket: BucketAccess,
-  prefix: string,
-  isOne: (key: string) => boolean,
-  decode: (bytes: Uint8Array, file: string) => T,
-): Promise<Found<T>[]> {
-  const found: Found<T>[] = []
-  for (const object of await bucket.list(prefix)) {
-    const bytes = isOne(object.key) ? await bucket.get(object.key) : null
-    if (bytes !== null) found.push({ object, content: decode(bytes, object.key) })
-  }
-  return found
 }
 
 async function deleteAll(bucket: BucketAccess, garbage: Garbage): Promise<void> {

@@ -35,8 +35,17 @@ export interface DomainListing {
   checkpoints: readonly Found<CheckpointFile>[]
   /** Names of the tables that manifests of other domains refer to. */
   foreignTables: ReadonlySet<string>
-  /** The least sequence up to which a relative in the bucket has the same history. */
+  relatives: readonly Relative[]
+}
+
+/** A domain of another cluster with which a part of the history is shared. */
+export interface Relative {
+  domain: string
+  /** Up to there it is the same. */
   sharedUpTo: number
+  manifests: readonly Found<Manifest>[]
+  leases: readonly Found<LeaseFile>[]
+  checkpoints: readonly Found<CheckpointFile>[]
 }
 
 export interface Garbage {
@@ -53,11 +62,8 @@ type Rules = Omit<GarbageCollection, 'clusterId' | 'isDryRun'>
 
 export function decideGarbage(listing: DomainListing, rules: Rules): Garbage {
   const clock = new Clock(rules)
-  const leases = partition(listing.leases, ({ content }) => clock.isPast(content.expiresAt))
-  const checkpoints = partition(
-    listing.checkpoints,
-    ({ content }) => content.expiresAt !== null && clock.isPast(content.expiresAt),
-  )
+  const leases = partition(listing.leases, lease => hasExpired(lease, clock))
+  const checkpoints = partition(listing.checkpoints, checkpoint => hasExpired(checkpoint, clock))
   const keepers = { leases: leases.kept, checkpoints: checkpoints.kept, rules, clock }
   const chain = chainOf(listing.manifests, rules.committed)
   const manifests = partition(
@@ -80,7 +86,11 @@ export function decideGarbage(listing: DomainListing, rules: Rules): Garbage {
     }),
     leases: leases.garbage.map(({ object }) => object),
     checkpoints: rules.isFirst ? checkpoints.garbage.map(({ object }) => object) : [],
-    objectsUpTo: Math.min(tailsUpTo, checkpointed(checkpoints.kept, rules), listing.sharedUpTo),
+    objectsUpTo: Math.min(
+      tailsUpTo,
+      checkpointedSequence(checkpoints.kept, rules.domain),
+      ...listing.relatives.map(relative => relativeSequence(relative, clock)),
+    ),
     nextDueAt: clock.nextDueAt,
   }
 }
@@ -197,10 +207,29 @@ function leasedSequence(
   }, Number.MAX_SAFE_INTEGER)
 }
 
-/** The oldest state that a checkpoint names. */
-function checkpointed(checkpoints: readonly Found<CheckpointFile>[], { domain }: Rules): number {
+/** The oldest state of a domain that a checkpoint names. */
+function checkpointedSequence(checkpoints: readonly Found<CheckpointFile>[], of: string): number {
   const sequences = checkpoints.flatMap(({ content: { domains } }) =>
-    domains.filter(named => named.domain === domain).map(({ sequence }) => sequence),
+    domains.filter(({ domain }) => domain === of).map(({ sequence }) => sequence),
   )
   return Math.min(Number.MAX_SAFE_INTEGER, ...sequences)
+}
+
+/** The oldest state of the common history that a relative, or who reads by it, may stand on. */
+function relativeSequence(relative: Relative, clock: Clock): number {
+  const { domain, sharedUpTo, manifests } = relative
+  const leases = relative.leases.filter(lease => !hasExpired(lease, clock))
+  const checkpoints = relative.checkpoints.filter(one => !hasExpired(one, clock))
+  return Math.min(
+    sharedUpTo,
+    leasedSequence(leases, manifests),
+    checkpointedSequence(checkpoints, domain),
+  )
+}
+
+function hasExpired(
+  { content: { expiresAt } }: Found<{ expiresAt: number | null }>,
+  clock: Clock,
+): boolean {
+  return expiresAt !== null && clock.isPast(expiresAt)
 }

@@ -4,40 +4,48 @@
  */
 import {
   CLUSTER_PREFIX,
+  checkpointNameOf,
+  checkpointPrefix,
   clusterIdOf,
+  leasePrefix,
   manifestOfKey,
   manifestPrefix,
   originKey,
   tableKey,
 } from '../../../codec/bucket-layout.ts'
+import { type CheckpointFile, decodeCheckpoint } from '../../../codec/checkpoint-file.ts'
 import { type ClusterFile, decodeCluster } from '../../../codec/cluster-file.ts'
+import { decodeLease, type LeaseFile } from '../../../codec/lease-file.ts'
 import { decodeManifest, type Manifest } from '../../../codec/manifest.ts'
 import { decodeOrigin, type OriginFile, sharedHistory } from '../../../codec/origin-file.ts'
 import type { BucketAccess } from './bucket-access.ts'
-import type { Found } from './decide.ts'
+import type { Found, Relative } from './decide.ts'
 
 export interface Surroundings {
   foreignTables: Set<string>
-  sharedUpTo: number
+  relatives: Relative[]
 }
 
 export async function readSurroundings(
   bucket: BucketAccess,
   domain: string,
 ): Promise<Surroundings> {
-  const surroundings = { foreignTables: new Set<string>(), sharedUpTo: Number.MAX_SAFE_INTEGER }
-  const clusters = await readClusters(bucket)
+  const surroundings: Surroundings = { foreignTables: new Set(), relatives: [] }
   const own = await readOrigin(bucket, domain)
-  for (const { domains } of clusters) {
+  for (const { clusterId, domains } of await readClusters(bucket)) {
     const isOwn = domains.includes(domain)
     for (const other of domains) {
       if (other === domain) continue
-      for (const { content } of await readManifests(bucket, other)) {
+      const manifests = await readManifests(bucket, other)
+      for (const { content } of manifests) {
         for (const table of content.tables) surroundings.foreignTables.add(tableKey(table))
       }
       // Domains of one cluster are no relatives of one another.
-      const shared = isOwn ? undefined : sharedHistory(own, await readOrigin(bucket, other))
-      surroundings.sharedUpTo = Math.min(surroundings.sharedUpTo, shared ?? Infinity)
+      const sharedUpTo = isOwn ? undefined : sharedHistory(own, await readOrigin(bucket, other))
+      if (sharedUpTo === undefined) continue
+      const leases = await readLeases(bucket, other)
+      const checkpoints = await readCheckpoints(bucket, clusterId)
+      surroundings.relatives.push({ domain: other, sharedUpTo, manifests, leases, checkpoints })
     }
   }
   return surroundings
@@ -53,16 +61,35 @@ export async function readClusters(bucket: BucketAccess): Promise<ClusterFile[]>
 }
 
 /** Those of a domain that are in the bucket, committed or not. */
-export async function readManifests(
+export function readManifests(bucket: BucketAccess, domain: string): Promise<Found<Manifest>[]> {
+  const isManifest = (key: string): boolean => manifestOfKey(key) !== undefined
+  return readAll(bucket, manifestPrefix(domain), isManifest, decodeManifest)
+}
+
+export function readLeases(bucket: BucketAccess, domain: string): Promise<Found<LeaseFile>[]> {
+  return readAll(bucket, leasePrefix(domain), key => key.endsWith('.json'), decodeLease)
+}
+
+export function readCheckpoints(
   bucket: BucketAccess,
-  domain: string,
-): Promise<Found<Manifest>[]> {
-  const found: Found<Manifest>[] = []
-  for (const object of await bucket.list(manifestPrefix(domain))) {
+  clusterId: string,
+): Promise<Found<CheckpointFile>[]> {
+  const isCheckpoint = (key: string): boolean => checkpointNameOf(key) !== undefined
+  return readAll(bucket, checkpointPrefix(clusterId), isCheckpoint, decodeCheckpoint)
+}
+
+async function readAll<T>(
+  bucket: BucketAccess,
+  prefix: string,
+  isOne: (key: string) => boolean,
+  decode: (bytes: Uint8Array, file: string) => T,
+): Promise<Found<T>[]> {
+  const found: Found<T>[] = []
+  for (const object of await bucket.list(prefix)) {
     const { key } = object
     // Null when it has gone since it was listed: its own domain has collected it.
-    const bytes = manifestOfKey(key) === undefined ? null : await bucket.get(key)
-    if (bytes !== null) found.push({ object, content: decodeManifest(bytes, key) })
+    const bytes = isOne(key) ? await bucket.get(key) : null
+    if (bytes !== null) found.push({ object, content: decode(bytes, key) })
   }
   return found
 }
