@@ -59,6 +59,7 @@ const METASTORE_OPTIONS = [
   'logger',
   'ioThreads',
   'flushIntervalMs',
+  'tailIntervalMs',
   'memtableBytesMax',
   'logBytesMax',
   'cacheBytesMax',

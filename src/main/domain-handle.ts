@@ -83,6 +83,8 @@ export class DomainHandle {
   /** Told when the worker has rows that will never be committed. */
   onLost: () => void = () => {}
   log: ReplicatedLog | undefined
+  /** The newest sequence when this node began to lead: what came before it, others may have made. */
+  sequenceBefore = 0
   /** The newest committed manifest. */
   manifest: Manifest | null = null
   /** Bytes of the row batches that this instance has proposed. */
@@ -488,8 +490,10 @@ export class DomainHandle {
     return this.#isPaused ? 0 : this.#leadership
   }
 
-  beginLeading(): void {
+  /** @param sequence the newest there is, all of it committed */
+  beginLeading(sequence: number): void {
     this.#leadership = ++this.#leaderships
+    this.sequenceBefore = sequence
   }
 
   /** No more writes. What is on its way to the log may still be committed. */

@@ -197,9 +197,9 @@ export class Engine {
     })
     const { node, members } = this.#replication
     this.#storage = new Storage({
-      clusterId: this.cluster.clusterId,
       ...{ domains, options, io: this.#io, tables: this.#tables, log: node },
       cacheDirectory: this.#dataDir.cacheDirectory,
+      clusterId: this.cluster.clusterId,
       now: Date.now,
       random: Math.random,
     })
@@ -382,17 +382,18 @@ export class Engine {
   }
 
   status(): MetastoreStatus {
-    const now = Date.now()
-    const ages = this.domains.map(({ memtables }) => now - (memtables.unflushedSince ?? now))
+    const partitions = this.domains.map(domain => {
+      const worker = this.#links.indexOf(domain.link)
+      return partitionStatus(domain, this.#replication?.node, worker, this.#storage)
+    })
     return {
       clusterId: this.cluster.clusterId,
       nodeId: this.#replication?.nodeId ?? 0,
-      recoveryPointMs: Math.max(0, ...ages),
-      partitions: this.domains.map(domain =>
-        partitionStatus(domain, this.#replication?.node, this.#links.indexOf(domain.link)),
-      ),
+      recoveryPointMs: Math.max(...partitions.map(({ recoveryPointMs }) => recoveryPointMs ?? 0)),
+      partitions,
       ...this.#replication?.networkStatus(),
       storage: storageStatus(this.domains, this.#tables, this.#blocks, this.#storage),
+      tail: this.#storage?.tailStatus ?? null,
     }
   }
 

@@ -43,8 +43,14 @@ export interface MetastoreOptions {
   workers?: number
   /** Threads of the I/O pool, 1 to 64. Default 1 to 2. */
   ioThreads?: { min?: number; max?: number }
-  /** Milliseconds between flushes: the recovery point of a lost disk. Default 600 000. */
+  /** Milliseconds between flushes: the recovery point without tail shipping. Default 600 000. */
   flushIntervalMs?: number
+  /**
+   * Milliseconds between two shipments of what was committed and not flushed, as small objects: the
+   * recovery point of a lost disk. Each metastore partition that was written to costs a put an
+   * interval. Default 5 000; null: none are made, and the recovery point is the flush interval.
+   */
+  tailIntervalMs?: number | null
   /** Bytes of a memtable that start a flush, 64 KiB to 1 GiB a partition. Default 32 MiB. */
   memtableBytesMax?: number
   /** Bytes of the log on disk that start flushes, so that it can be cut. Default 1 GiB. */
@@ -87,6 +93,8 @@ export interface CheckedOptions {
   workers: number
   ioThreads: { min: number; max: number }
   flushIntervalMs: number
+  /** null: tails are not shipped. */
+  tailIntervalMs: number | null
   memtableBytesMax: number
   logBytesMax: number
   cacheBytesMax: number
@@ -121,6 +129,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'workers',
   'ioThreads',
   'flushIntervalMs',
+  'tailIntervalMs',
   'memtableBytesMax',
   'logBytesMax',
   'cacheBytesMax',
@@ -179,6 +188,7 @@ export function checkOptions(options: MetastoreOptions): CheckedOptions {
       1,
       TIMER_MS_MAX,
     ),
+    tailIntervalMs: checkTailInterval(options.tailIntervalMs),
     memtableBytesMax: integer(
       options.memtableBytesMax ?? 32 * MIB,
       'memtableBytesMax',
@@ -208,6 +218,10 @@ export function checkOptions(options: MetastoreOptions): CheckedOptions {
     ),
     readPath: oneOf(options.readPath, 'readPath', ['auto', 'worker']),
   }
+}
+
+function checkTailInterval(value: number | null | undefined): number | null {
+  return value === null ? null : integer(value ?? 5_000, 'tailIntervalMs', 1, TIMER_MS_MAX)
 }
 
 function checkLogger(logger: Logger | undefined): Logger {

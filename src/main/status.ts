@@ -11,6 +11,7 @@ export function partitionStatus(
   domain: DomainHandle,
   log: RaftNode | undefined,
   worker: number,
+  storage: Storage | undefined,
 ): PartitionStatus {
   const { number } = domain
   return {
@@ -21,11 +22,22 @@ export function partitionStatus(
     worker,
     committedSequence: domain.visibleSequence,
     flushedSequence: domain.manifest?.lastSequence ?? 0,
+    shippedSequence: storage?.tailOf(number)?.shippedSequence ?? null,
+    recoveryPointMs: recoveryPointMs(domain, storage),
     memtableBytes: domain.memtables.usedBytes,
     frozenMemtables: domain.memtables.frozen.length,
     logBytes: log?.groupBytes(domain.number) ?? 0,
     levels: levelsOf(domain.manifest),
   }
+}
+
+/** null: whoever leads the domain ships its tail, and knows. */
+function recoveryPointMs(domain: DomainHandle, storage: Storage | undefined): number | null {
+  const tail = storage?.tailOf(domain.number)
+  if (tail !== undefined) return tail.recoveryPointMs
+  if (storage?.tailStatus !== null && !domain.isLeading) return null
+  const now = Date.now()
+  return Math.max(0, now - (domain.memtables.unflushedSince ?? now))
 }
 
 export function storageStatus(

@@ -130,14 +130,29 @@ export interface MetastoreStatus {
   clusterId: string
   nodeId: number
   /**
-   * Age of the oldest write that a restore from the bucket would lose, 0 if there is none. Writes
-   * that this instance recovered from its log count from its opening.
+   * Age of the oldest write that a restore from the bucket would lose, at most; 0 if there is none.
+   * The greatest of the partitions'.
    */
   recoveryPointMs: number
   partitions: PartitionStatus[]
   storage: StorageStatus
+  /** null: tailIntervalMs is null. */
+  tail: TailStatus | null
   /** Of a cluster of several: what went between this node and others since it was opened. */
   network?: NetworkStatus
+}
+
+/** Tail objects (docs/tail-shipping.md) that this node has made since it was opened. */
+export interface TailStatus {
+  puts: number
+  /** Of the objects, as they are stored. */
+  bytes: number
+  /** Attempts that did not succeed, and were or will be repeated. */
+  failures: number
+  /** On average. */
+  putsAnHour: number
+  /** How long the oldest shipment waits that is not in the bucket; 0 without one. */
+  lagMs: number
 }
 
 /** Counts since this node was opened. */
@@ -209,6 +224,14 @@ export interface PartitionStatus {
   worker: number
   committedSequence: number
   flushedSequence: number
+  /** Up to there the bucket has everything, in tables or tail; null without tail, or led elsewhere. */
+  shippedSequence: number | null
+  /**
+   * Age of the oldest write that a restore from the bucket would lose, at most; 0 if there is none.
+   * Writes that this instance recovered from its log count from its opening. null: led elsewhere,
+   * with its tail shipped from there.
+   */
+  recoveryPointMs: number | null
   memtableBytes: number
   /** Frozen memtables waiting for the bucket. */
   frozenMemtables: number

@@ -2,6 +2,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { ErrorCode } from '../codec/errors.ts'
 import type { ManifestName, TableDescription } from '../codec/manifest.ts'
+import type { TailName } from '../codec/tail.ts'
 import type { CollectedGarbage, GarbageTask, SweptObjects } from './garbage-tasks.ts'
 import type { S3Location } from './s3-options.ts'
 
@@ -78,6 +79,21 @@ export type IoTask =
       cacheDirectory: string
     }
   | GarbageTask
+  /** Puts committed row batches as a tail object, if it is not there already. */
+  | ({ type: 'putTail' } & TailTask)
+  /** How far a domain's tail objects reach without a gap after a sequence. */
+  | { type: 'tailReach'; domain: string; after: number }
+
+/** A tail object to put (workers/io/put-tail.ts). */
+export interface TailTask {
+  name: TailName
+  clusterId: string
+  /** Milliseconds since the epoch: the batches were committed before. */
+  createdAt: number
+  /** packBatches() of those from name.first to name.last. */
+  batches: Uint8Array
+  compression: 'lz4' | 'none'
+}
 
 /** A table that is in the bucket, and its memory (tables/table-memory.ts). */
 export interface BuiltTable {
@@ -97,6 +113,10 @@ export interface IoResults {
   collectGarbage: CollectedGarbage
   deleteObjects: null
   sweepObjects: SweptObjects
+  /** Bytes of the object. */
+  putTail: number
+  /** A sequence. */
+  tailReach: number
   buildTables: BuiltTable[]
   compactTables: BuiltTable[]
   create: 'created' | 'exists'

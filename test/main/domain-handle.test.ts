@@ -49,7 +49,7 @@ class Fixture {
       blocks: {} as CachedBlocks,
     })
     this.domain.log = this.log as ReplicatedLog
-    this.domain.beginLeading()
+    this.domain.beginLeading(0)
   }
 
   write(): Promise<unknown> {

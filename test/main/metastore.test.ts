@@ -84,6 +84,8 @@ describe('options', () => {
     ['a fraction of workers', { workers: 1.5 }, /workers.*1\.5/],
     ['a tiny memtable', { memtableBytesMax: 100 }, /memtableBytesMax.*100/],
     ['a flush interval of nothing', { flushIntervalMs: 0 }, /flushIntervalMs.*0/],
+    ['a tail interval of nothing', { tailIntervalMs: 0 }, /tailIntervalMs.*0/],
+    ['a tail that is false', { tailIntervalMs: false }, /tailIntervalMs.*false/],
     ['an unknown durability', { durability: 'maybe' }, /durability.*maybe/],
     ['an unknown compression', { compression: 'zip' }, /compression.*zip/],
     ['a cluster id that is none', { clusterId: 'X' }, /clusterId.*"X"/],

@@ -433,6 +433,11 @@ export class RaftNode implements ReplicatedLog {
     return this.#members[group].core.status()
   }
 
+  entries(group: number, from: number, to: number, bytesMax: number): readonly Entry[] {
+    const { log } = this.#members[group]
+    return log.entries(Math.max(from, log.firstIndex()), to, bytesMax) ?? []
+  }
+
   /** No further than what was handed to the group's owner. */
   cut(group: number, index: number): void {
     const { log, appliedIndex, core } = this.#members[group]

@@ -171,7 +171,7 @@ export class Replica implements GroupOwner {
   #lead(): void {
     clearTimeout(this.#abandoning)
     this.#isLeading = true
-    this.#domain.beginLeading()
+    this.#domain.beginLeading(this.#sequence)
     this.#options.onLeading(true)
   }
 

@@ -2,7 +2,15 @@
  * What the metastore asks of replication: entries of many groups (a domain each) are proposed in
  * order and come back as committed, in order, when a majority has them on disk (raft-node.ts).
  */
+import type { Entry } from '../raft/entry.ts'
+
 export interface ReplicatedLog {
+  /**
+   * Entries of the group from `from`, or the first one that was not cut off since, up to before
+   * `to`: as many as have at most `bytesMax` bytes, but at least one if there is one. Not to be
+   * changed.
+   */
+  entries(group: number, from: number, to: number, bytesMax: number): readonly Entry[]
   /** Raft term of the group's leader: the epoch of what it names in the bucket. */
   term(group: number): number
   /**

@@ -4,6 +4,7 @@
  */
 import { MetastoreError } from '../../codec/errors.ts'
 import { manifestName } from '../../codec/manifest.ts'
+import type { TailStatus } from '../../shared/api.ts'
 import type { Announced } from '../checkpoints.ts'
 import type { DomainHandle } from '../domain-handle.ts'
 import type { IoRunner } from '../io-pool.ts'
@@ -15,13 +16,15 @@ import type { DomainGarbage } from './garbage-collector.ts'
 import { GarbageSchedule } from './garbage-schedule.ts'
 import { Slots } from './slots.ts'
 import type { TableStore } from './table-store.ts'
+import { TailSchedule } from './tail-schedule.ts'
+import type { TailShipper } from './tail-shipper.ts'
 
 export interface StorageOptions {
-  clusterId: string
   domains: readonly DomainHandle[]
   log: ReplicatedLog
   io: IoRunner
   tables: TableStore
+  clusterId: string
   options: CheckedOptions
   cacheDirectory: string
   now: () => number
@@ -37,6 +40,8 @@ export class Storage {
   readonly #ending = new Map<number, Promise<void>>()
   readonly #schedule: FlushSchedule
   readonly #garbageSchedule: GarbageSchedule
+  /** Undefined: tails are not shipped. */
+  readonly #tails: TailSchedule | undefined
   #flushedBytes = 0
   #compactedBytes = 0
   #isClosed = false
@@ -66,6 +71,8 @@ export class Storage {
       onFailure: error => options.logger.warn({ err: error }, 'garbage was not all collected'),
     })
     this.#garbageSchedule.start()
+    this.#tails = this.#tailSchedule()
+    this.#tails?.start()
   }
 
   /** This node leads the domain from now on; begins at once with what was left undone. */
@@ -74,10 +81,11 @@ export class Storage {
     if (this.#isClosed || domain.leadership === 0 || this.#domains[domain.number] !== undefined)
       return
     const { clusterId, log, io, tables, options, cacheDirectory, now, random } = this.#storage
-    const { compression, logger, garbageDelayMs, preregistrationTtlMs } = options
+    const { compression, logger, tailIntervalMs, garbageDelayMs, preregistrationTtlMs } = options
     this.#domains[domain.number] = new DomainStorage({
-      ...{ log, io, tables, compression, cacheDirectory, logger, now, random },
-      ...{ clusterId, domain, slots: this.#slots, garbageDelayMs, preregistrationTtlMs },
+      ...{ clusterId, domain, log, io, tables, cacheDirectory, now, random },
+      ...{ compression, logger, tailIntervalMs, garbageDelayMs, preregistrationTtlMs },
+      slots: this.#slots,
     })
   }
 
@@ -90,6 +98,22 @@ export class Storage {
     this.#compactedBytes += ended.compactor.compactedBytes
     const end = ended.close(notLeading(domain)).finally(() => this.#ending.delete(domain))
     this.#ending.set(domain, end)
+  }
+
+  #tailSchedule(): TailSchedule | undefined {
+    const { domains, options, now } = this.#storage
+    const { tailIntervalMs, ioThreads, logger } = options
+    if (tailIntervalMs === null) return undefined
+    return new TailSchedule({
+      sourceOf: domain => this.#domains[domain]?.tail,
+      domains: domains.length,
+      tailIntervalMs,
+      atOnceMax: Math.max(1, ioThreads.max >> 1),
+      now,
+      onFailure: (domain, error) => {
+        logger.warn({ domain, err: error }, 'a tail was not shipped, which will be tried again')
+      },
+    })
   }
 
   /** Flushes a domain; resolves when a restore would find what was written before. */
@@ -133,11 +157,25 @@ export class Storage {
     return { flushed, compacted }
   }
 
+  /** What ships a domain's tail, if this node does. */
+  tailOf(domain: number): TailShipper | undefined {
+    return this.#domains[domain]?.tail
+  }
+
+  /** null: tails are not shipped. */
+  get tailStatus(): TailStatus | null {
+    if (this.#tails === undefined) return null
+    const { puts, bytes, failures, putsAnHour } = this.#tails
+    const lags = this.#domains.map(led => led?.tail?.lagMs ?? 0)
+    return { puts, bytes, failures, putsAnHour, lagMs: Math.max(0, ...lags) }
+  }
+
   /** Nothing new begins; what is under way ends with the I/O pool, which must be closed as well. */
   async close(): Promise<void> {
     this.#isClosed = true
     this.#schedule.close()
     this.#garbageSchedule.close()
+    this.#tails?.close()
     const closed = new MetastoreError('CLOSED', 'the metastore is closed')
     // Without a majority a commit may never come.
     for (const domain of this.#storage.domains) domain.endCommits(closed)

@@ -12,9 +12,11 @@ import { flushTables } from './flush-tables.ts'
 import { BucketAccess } from './garbage/bucket-access.ts'
 import { collectGarbage } from './garbage/collect-garbage.ts'
 import { sweepObjects } from './garbage/sweep-objects.ts'
+import { putTail } from './put-tail.ts'
 import { storeTable } from './store-table.ts'
 import { type FetchContext, fetchBlocks, openTable } from './table-fetch.ts'
 import type { FinishedTable } from './table-output.ts'
+import { tailReach } from './tail-reach.ts'
 
 /** The longest that a merge keeps its thread's event loop to itself. */
 const BREATH_MS = 5
@@ -52,6 +54,10 @@ export async function runIoTask(task: IoTask, context: IoTaskContext): Promise<u
       return null
     case 'sweepObjects':
       return sweepObjects(fetchContext(task, context), task)
+    case 'putTail':
+      return putTail(bucket, task, deadlineMs)
+    case 'tailReach':
+      return tailReach(bucket, task.domain, task.after, deadlineMs)
     case 'openTable':
       return openTable(fetchContext(task, context), task.table)
     case 'fetchBlocks': {

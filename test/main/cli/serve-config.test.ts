@@ -40,6 +40,7 @@ const WRONG: readonly [what: unknown, message: RegExp][] = [
   [{ ...right, s3: 'x' }, /s3 must be an object, not string/],
   [{ ...right, s3: { bucket: 'x' } }, /s3\.bucket is not known/],
   [{ ...right, partitoins: 4 }, /partitoins is not known to this version; it is 4/],
+  [{ ...right, tailIntervalMs: '5s' }, /tailIntervalMs must be an integer .*, not "5s"/],
   [{ ...right, logger: {} }, /logger is not known to this version; it is \{\}/],
   [{ ...right, from: 'x' }, /from is not known to this version; it is "x"/],
   [{ ...right, ioThreads: 3 }, /ioThreads must be an object, not 3/],
@@ -112,4 +113,9 @@ test('files stand for the secret and the PEM texts', () => {
     },
     health,
   })
+})
+
+test('tailIntervalMs may be null: no tail', () => {
+  const { options } = readServeConfig(file(JSON.stringify({ ...right, tailIntervalMs: null })))
+  assert.equal(options.tailIntervalMs, null)
 })

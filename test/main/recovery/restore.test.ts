@@ -416,7 +416,7 @@ describe('options and repetition', () => {
     let isMade = false
     source.bucket.breaksAt = (method, key) => {
       if (method === 'put' && key === clusterKey(clusterId)) isMade = true
-      return isMade && method === 'head'
+      return isMade && method === 'head' && key.endsWith('.sst')
     }
     await assert.rejects(source.restore({}, { clusterId, dataDir }), refusal('CLOSED', /broke/))
     source.bucket.breaksAt = () => false

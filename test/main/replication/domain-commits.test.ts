@@ -12,7 +12,7 @@ const deposed = new MetastoreError('UNAVAILABLE', 'this node leads no more')
 test('a commit is waited for only while this node leads', async () => {
   const { domain } = new FakeDomain()
   await assert.rejects(domain.committed(5), { code: 'UNAVAILABLE' })
-  domain.beginLeading()
+  domain.beginLeading(0)
   const waiting = domain.committed(5)
   domain.stopLeading(deposed)
   await assert.rejects(waiting, deposed)
@@ -23,7 +23,7 @@ test('a commit is waited for only while this node leads', async () => {
 
 test('who reads waits for an entry whoever leads', async () => {
   const { domain } = new FakeDomain()
-  domain.beginLeading()
+  domain.beginLeading(0)
   const waiting = domain.progress.reached(5)
   domain.stopLeading(deposed)
   domain.tookEffect(5, 1)
@@ -32,7 +32,7 @@ test('who reads waits for an entry whoever leads', async () => {
 
 test('once nobody waits for commits any more, nobody can begin to', async () => {
   const { domain } = new FakeDomain()
-  domain.beginLeading()
+  domain.beginLeading(0)
   const waiting = domain.committed(5)
   const closed = new MetastoreError('CLOSED', 'closed')
   domain.endCommits(closed)
@@ -43,13 +43,13 @@ test('once nobody waits for commits any more, nobody can begin to', async () => 
 test('a leadership has a number of its own, and none while it is handed over', () => {
   const { domain } = new FakeDomain()
   assert.equal(domain.leadership, 0)
-  domain.beginLeading()
+  domain.beginLeading(0)
   const first = domain.leadership
   domain.pauseWrites()
   assert.equal(domain.leadership, 0)
   domain.resumeWrites()
   assert.equal(domain.leadership, first)
   domain.stopLeading(deposed)
-  domain.beginLeading()
+  domain.beginLeading(0)
   assert.notEqual(domain.leadership, first)
 })

@@ -194,9 +194,9 @@ export class NodeStack {
     })
     const { node, members } = this.#replication
     this.#storage = new Storage({
-      clusterId: cluster.clusterId,
       ...{ domains, options: this.#checked, io: this.#io, tables: this.#tables, log: node },
       cacheDirectory: NO_DIRECTORY,
+      clusterId: cluster.clusterId,
       now: Date.now,
       random: Math.random,
     })

@@ -1,0 +1,107 @@
+/**
+ * Has the domains' tails shipped, each once an interval if it has something new, and counts what
+ * that costs. Few at a time, in turns, so that flushes and reads find a thread of the I/O pool; the
+ * queue is the numbers of the domains that wait.
+ */
+export interface TailSource {
+  /** Notes what is to be shipped by now. @returns whether there is anything, and it may be tried */
+  look(): boolean
+  /** Ships the next object of that. @throws what the attempt fails with; a later look() retries */
+  ship(): Promise<Shipment>
+}
+
+export interface Shipment {
+  /** Bytes of the object; 0: none was put. */
+  readonly sizeBytes: number
+  /** Whether what look() has noted needs another one. */
+  readonly hasMore: boolean
+}
+
+export const NOTHING_SHIPPED: Shipment = { sizeBytes: 0, hasMore: false }
+
+export interface TailScheduleOptions {
+  /** Undefined for a domain that is led elsewhere. */
+  readonly sourceOf: (domain: number) => TailSource | undefined
+  readonly domains: number
+  readonly tailIntervalMs: number
+  /** Shipments under way at a time. */
+  readonly atOnceMax: number
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  readonly onFailure: (domain: number, error: unknown) => void
+}
+
+const HOUR_MS = 3_600_000
+
+export class TailSchedule {
+  readonly #options: TailScheduleOptions
+  readonly #openedAt: number
+  /** In the order in which they are served. */
+  readonly #waiting = new Set<number>()
+  #underWay = 0
+  #timer: NodeJS.Timeout | undefined
+  #isClosed = false
+  /** Objects that were put, their bytes, and attempts that failed. */
+  puts = 0
+  bytes = 0
+  failures = 0
+
+  constructor(options: TailScheduleOptions) {
+    this.#options = options
+    this.#openedAt = options.now()
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.look(), this.#options.tailIntervalMs)
+    this.#timer.unref()
+  }
+
+  /** Nothing new begins. */
+  close(): void {
+    this.#isClosed = true
+    this.#waiting.clear()
+    clearInterval(this.#timer)
+  }
+
+  /** On average since the start. */
+  get putsAnHour(): number {
+    const elapsedMs = this.#options.now() - this.#openedAt
+    return elapsedMs <= 0 ? 0 : (this.puts * HOUR_MS) / elapsedMs
+  }
+
+  /** An interval has passed: begins what is due. */
+  look(): void {
+    const { sourceOf, domains } = this.#options
+    for (let domain = 0; domain < domains; domain++) {
+      if (sourceOf(domain)?.look() === true) this.#waiting.add(domain)
+    }
+    this.#serve()
+  }
+
+  #serve(): void {
+    const { sourceOf, atOnceMax } = this.#options
+    for (const domain of this.#waiting) {
+      if (this.#underWay >= atOnceMax || this.#isClosed) return
+      this.#waiting.delete(domain)
+      const source = sourceOf(domain)
+      if (source !== undefined) void this.#ship(domain, source)
+    }
+  }
+
+  async #ship(domain: number, source: TailSource): Promise<void> {
+    this.#underWay++
+    try {
+      const { sizeBytes, hasMore } = await source.ship()
+      if (sizeBytes > 0) this.puts++
+      this.bytes += sizeBytes
+      // Behind the others, and not if somebody else leads by now.
+      if (hasMore && this.#options.sourceOf(domain) === source) this.#waiting.add(domain)
+    } catch (error) {
+      this.failures++
+      this.#options.onFailure(domain, error)
+    } finally {
+      this.#underWay--
+    }
+    this.#serve()
+  }
+}
