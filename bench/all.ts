@@ -17,6 +17,7 @@ import { runMemtable } from './workloads/memtable.ts'
 import { runNetwork } from './workloads/network.ts'
 import { runRaft } from './workloads/raft.ts'
 import { runReads } from './workloads/reads.ts'
+import { runTail } from './workloads/tail.ts'
 
 interface Bench {
   workloads: readonly WorkloadName[]
@@ -33,6 +34,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   load: { workloads: ['load'], run: runLoad },
   flush: { workloads: ['flush', 'compact', 'recover'], run: runFlush },
   commits: { workloads: ['put', 'commit'], run: runCommits },
+  tail: { workloads: ['tail'], run: runTail },
   memtable: { workloads: ['memtable'], run: runMemtable },
   raft: { workloads: ['raft-commit', 'raft-tick'], run: runRaft },
   cluster: { workloads: ['cluster-commit', 'cluster-read'], run: runCluster },

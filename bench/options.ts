@@ -18,6 +18,7 @@ export const WORKLOADS = [
   'recover',
   'put',
   'commit',
+  'tail',
   'raft-commit',
   'raft-tick',
   'cluster-commit',

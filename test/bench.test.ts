@@ -28,6 +28,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   load: { load: 4 },
   flush: { flush: 4, compact: 2, recover: 1 },
   commits: { put: 6, commit: 6 },
+  tail: { tail: 4 },
   raft: { 'raft-commit': 1, 'raft-tick': 2 },
   cluster: { 'cluster-commit': 4, 'cluster-read': 4 },
   failover: { failover: 1 },

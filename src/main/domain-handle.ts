@@ -83,7 +83,7 @@ export class DomainHandle {
   /** Told when the worker has rows that will never be committed. */
   onLost: () => void = () => {}
   log: ReplicatedLog | undefined
-  /** The newest sequence when this node began to lead: what came before it, others may have made. */
+  /** The newest sequence when this node began to lead. */
   sequenceBefore = 0
   /** The newest committed manifest. */
   manifest: Manifest | null = null

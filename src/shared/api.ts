@@ -224,7 +224,7 @@ export interface PartitionStatus {
   worker: number
   committedSequence: number
   flushedSequence: number
-  /** Up to there the bucket has everything, in tables or tail; null without tail, or led elsewhere. */
+  /** Up to there the bucket has everything, in tables or tail; null: no tail, or led elsewhere. */
   shippedSequence: number | null
   /**
    * Age of the oldest write that a restore from the bucket would lose, at most; 0 if there is none.

@@ -5,7 +5,7 @@ import type { ObjectStore } from '../../shared/object-store.ts'
 import { withRetry } from '../../shared/retry.ts'
 import { coveringTails } from '../../shared/tail-cover.ts'
 
-/** @returns the last sequence that can be had without a gap after `after`; that, when there is none */
+/** @returns the last sequence that is there without a gap after `after`; `after` if none is */
 export async function tailReach(
   bucket: ObjectStore,
   domain: string,
