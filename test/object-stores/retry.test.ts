@@ -91,6 +91,17 @@ describe('withRetry', () => {
     }
   })
 
+  test('a refusal of the store is not retried, although it is UNAVAILABLE', async () => {
+    const refused = new MetastoreError('UNAVAILABLE', 'no', { details: { isRefusal: true } })
+    let calls = 0
+    const call = withRetry({ deadlineMs: 1000, ...virtualTime() }, () => {
+      calls++
+      return Promise.reject(refused)
+    })
+    await assert.rejects(call, error => error === refused)
+    assert.equal(calls, 1)
+  })
+
   test('used-up attempts are UNAVAILABLE with the last failure as cause', async () => {
     let calls = 0
     const options = { deadlineMs: 60_000, attemptsMax: 3, ...virtualTime() }
