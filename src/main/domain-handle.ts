@@ -575,7 +575,8 @@ export class DomainHandle {
   }
 
   /**
-   * Makes a committed manifest the version, on the worker and here.
+   * Makes a committed manifest the version, on the worker and here, and what it covers visible: of
+   * a key that was written again since, its tables may not have what a read below it would see.
    * @param bytes the manifest, encoded
    */
   async install(manifest: Manifest, bytes: Uint8Array): Promise<void> {
@@ -590,6 +591,7 @@ export class DomainHandle {
     this.manifest = manifest
     this.#view.version = this.#tables.versionOf(this, manifest, this.#blocks)
     this.memtables.covered(manifest)
+    this.#makeVisible(manifest.lastSequence)
     this.#pace()
   }
 
