@@ -10,10 +10,12 @@ export {
 // The metastore
 export type { ClusterOptions } from './main/cluster/cluster-options.ts'
 export { Metastore } from './main/metastore.ts'
-
-// What it takes and gives
+// What they take and give
 export { ObjectBuilder } from './main/object-builder.ts'
 export type { Logger, MetastoreOptions } from './main/options.ts'
+// A reader that needs the bucket only
+export { ReadReplica } from './main/read-replica/read-replica.ts'
+export type { ReadReplicaOptions } from './main/read-replica/replica-options.ts'
 export { RecordSnapshot } from './main/record-snapshot.ts'
 export {
   type RecordBatchOperation,

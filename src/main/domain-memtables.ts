@@ -6,7 +6,7 @@
  * committed manifest covers it.
  */
 import type { Manifest } from '../codec/manifest.ts'
-import { Memtable } from '../shared/memtable.ts'
+import { fitsEmptyMemtable, Memtable } from '../shared/memtable.ts'
 import { FROZEN_STOP } from './storage/write-throttle.ts'
 import type { WorkerLink } from './worker-link.ts'
 
@@ -63,6 +63,11 @@ export class DomainMemtables {
   /** Whether the worker has a memtable of this id, or will take it. */
   has(id: number): boolean {
     return this.#mapped.some(known => known.id === id)
+  }
+
+  /** Whether rows of these total sizes fit into one memtable. */
+  fitsOne(rows: number, sizeBytes: number): boolean {
+    return fitsEmptyMemtable(this.#bytesMax + HEADROOM_BYTES, rows, sizeBytes)
   }
 
   get newestFirst(): readonly Memtable[] {

@@ -34,6 +34,8 @@ export interface ReadSource {
   }[]
   /** @throws when no reads are answered any more */
   expectOpen(): void
+  /** @throws INVALID_REQUEST for a consistency that is not to be had */
+  checkConsistency(options: ReadOptions | undefined): void
 }
 
 export abstract class MetastoreReads {
@@ -209,7 +211,7 @@ export abstract class MetastoreReads {
     args: (tp: Uint8Array) => ArgumentsOf<N>,
   ): Promise<ResultOf<N>> {
     const { tp, domain } = this.router.route(topicPartition, 'topicPartition')
-    checkConsistency(options)
+    this.#source.checkConsistency(options)
     this.#source.expectOpen()
     return this.#source.domains[domain].read(name, args(tp), undefined, options?.consistency)
   }
@@ -220,7 +222,7 @@ export abstract class MetastoreReads {
     queries: readonly { domain: number; args: ArgumentsOf<N>[number] }[],
     options: ReadOptions | undefined,
   ): Promise<ResultOf<N>[number][]> {
-    checkConsistency(options)
+    this.#source.checkConsistency(options)
     this.#source.expectOpen()
     const byDomain = new Map<number, number[]>()
     for (const [i, { domain }] of queries.entries()) {

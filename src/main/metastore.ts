@@ -58,7 +58,7 @@ export class Metastore extends MetastoreReads implements AsyncDisposable {
   readonly #engine: Engine
 
   private constructor(engine: Engine) {
-    super({ domains: engine.routed, expectOpen: () => engine.expectOpen() })
+    super({ domains: engine.routed, expectOpen: () => engine.expectOpen(), checkConsistency })
     this.#engine = engine
   }
 

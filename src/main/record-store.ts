@@ -51,8 +51,11 @@ export interface RecordScan {
   values: boolean
 }
 
+/** Who answers for a domain's rows. */
+export type RecordDomain = Pick<RoutedDomain, 'local' | 'read' | 'readSync' | 'write'>
+
 interface Place {
-  domain: RoutedDomain
+  domain: RecordDomain
   tp: Uint8Array
 }
 
@@ -198,7 +201,7 @@ export class RecordStore {
    * Undefined: the newest.
    * @throws INVALID_REQUEST for bad options, and a snapshot that is not good for the domain
    */
-  #sequenceOf(o: RecordReadOptions | undefined, domain: RoutedDomain): number | undefined {
+  #sequenceOf(o: RecordReadOptions | undefined, domain: RecordDomain): number | undefined {
     if (o === undefined) return undefined
     this.#checkOptions(o)
     const { snapshot } = o

@@ -2,7 +2,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { ErrorCode } from '../codec/errors.ts'
 import type { ManifestName, TableDescription } from '../codec/manifest.ts'
-import type { TailName } from '../codec/tail.ts'
+import type { Tail, TailName } from '../codec/tail.ts'
 import type { CollectedGarbage, GarbageTask, SweptObjects } from './garbage-tasks.ts'
 import type { S3Location } from './s3-options.ts'
 
@@ -43,7 +43,7 @@ export type ObjectTask =
   /** Deletes objects; one that is not there is no error. */
   | { type: 'remove'; keys: string[] }
   /** The keys below a prefix, ascending; with `after` only those greater. */
-  | { type: 'keys'; prefix: string; after?: string }
+  | { type: 'keys'; prefix: string; after?: string | undefined }
   /** The objects' sizes in bytes, in the order of the keys; null for one that is not there. */
   | { type: 'sizes'; keys: string[] }
 
@@ -68,6 +68,8 @@ export type IoTask =
       cacheDirectory: string
     } & TableNaming)
   | { type: 'listClusters' }
+  /** A tail object, checked and decoded; null when it is not there. */
+  | { type: 'readTail'; key: string }
   /** All of a table but its blocks, from the local cache or the bucket. */
   | { type: 'openTable'; table: TableDescription; cacheDirectory: string }
   /** A range of a table's blocks from the bucket, through the local cache. */
@@ -127,6 +129,7 @@ export interface IoResults {
   keys: string[]
   sizes: (number | null)[]
   listClusters: string[]
+  readTail: Tail | null
   openTable: OpenedTable
   fetchBlocks: SharedArrayBuffer
 }

@@ -47,6 +47,19 @@ const PREFIX_BYTES_MAX = 24
 /** Smallest useful memtable. */
 export const MEMTABLE_BYTES_MIN = 65_536
 
+/** Whether rows of these total sizes fit into a memtable of so many bytes that is empty. */
+export function fitsEmptyMemtable(memoryBytes: number, rows: number, sizeBytes: number): boolean {
+  return RESERVED_WORDS + wordsFor(rows, sizeBytes, 0) <= memoryBytes >>> 2
+}
+
+/** Words that rows take at the most, whatever their prefixes are. */
+function wordsFor(rows: number, sizeBytes: number, prefixesBefore: number): number {
+  const perRow =
+    nodeWordsMax(0, 0) + 2 + nodeWordsMax(PREFIX_BYTES_MAX, 0) + LIST.words + LEVELS_WORDS
+  const tableGrowth = 4 * (prefixesBefore + rows) + 2 * TABLE_SLOTS_MIN
+  return rows * perRow + tableGrowth + (sizeBytes >>> 2)
+}
+
 export class Memtable {
   readonly memory: SharedArrayBuffer
   readonly arena: Arena
@@ -86,10 +99,7 @@ export class Memtable {
    * before its first row goes in, so that a batch is never half in.
    */
   hasRoomFor(rows: number, keyBytes: number, valueBytes: number): boolean {
-    const perRow =
-      nodeWordsMax(0, 0) + 2 + nodeWordsMax(PREFIX_BYTES_MAX, 0) + LIST.words + LEVELS_WORDS
-    const tableGrowth = 4 * (this.#words[WORD.prefixes] + rows) + 2 * TABLE_SLOTS_MIN
-    const needed = rows * perRow + tableGrowth + ((keyBytes + valueBytes) >>> 2)
+    const needed = wordsFor(rows, keyBytes + valueBytes, this.#words[WORD.prefixes])
     if (this.arena.freeWords < needed) return false
     this.#promisedWords = needed
     return true

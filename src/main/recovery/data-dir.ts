@@ -1,10 +1,11 @@
 /**
  * The dataDir: who owns it, which cluster it belongs to, and where its parts are.
  *
- *   LOCK            held, by an advisory lock of the system, while a Metastore has it open
+ *   LOCK            held, by an advisory lock of the system, while an instance has it open
  *   cluster.json    written last at creation: its presence means that creation was finished
  *   cluster.json.creating  what a creation under way is about to create
  *   node.json       of a cluster of several: which node it is, and whether it was a founder
+ *   replica.json    of a read replica: who it is (codec/replica-file.ts); it has no other file
  *   log/            the Raft log (docs/log-format.md)
  *   cache/          copies of tables, under their names in the bucket
  */
@@ -13,11 +14,13 @@ import { access, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type ClusterFile, decodeCluster } from '../../codec/cluster-file.ts'
 import { conflict, corruption } from '../../codec/errors.ts'
+import { decodeReplica, encodeReplica, type ReplicaFile } from '../../codec/replica-file.ts'
 import { fsExtensions } from '../../shared/fs-extensions.ts'
 
 const CLUSTER_FILE = 'cluster.json'
 const INTENT_FILE = 'cluster.json.creating'
 const NODE_FILE = 'node.json'
+const REPLICA_FILE = 'replica.json'
 const NODE_FORMAT = 'waymark-node'
 const NODE_VERSION = 1
 
@@ -90,14 +93,7 @@ export class DataDir {
 
   /** Notes what is to be created, durably, before the bucket hears of it. */
   async writeIntent(bytes: Uint8Array): Promise<void> {
-    const file = await open(join(this.path, INTENT_FILE), 'w')
-    try {
-      await file.writeFile(bytes)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await syncDirectory(this.path)
+    await this.#write(INTENT_FILE, bytes)
   }
 
   /** Ends a creation: after this the directory is a cluster's, whatever happens. */
@@ -129,9 +125,29 @@ export class DataDir {
 
   async writeNode(node: NodeIdentity): Promise<void> {
     const text = JSON.stringify({ format: NODE_FORMAT, version: NODE_VERSION, ...node })
-    const file = await open(join(this.path, NODE_FILE), 'w')
+    await this.#write(NODE_FILE, text)
+  }
+
+  /** Which read replica this is; undefined when it is none, or not yet. @throws CORRUPTION */
+  async readReplica(): Promise<ReplicaFile | undefined> {
+    const path = join(this.path, REPLICA_FILE)
     try {
-      await file.writeFile(text)
+      return decodeReplica(await readFile(path), path)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+      throw error
+    }
+  }
+
+  async writeReplica(replica: ReplicaFile): Promise<void> {
+    await this.#write(REPLICA_FILE, encodeReplica(replica))
+  }
+
+  /** A file, durably. */
+  async #write(name: string, contents: Uint8Array | string): Promise<void> {
+    const file = await open(join(this.path, name), 'w')
+    try {
+      await file.writeFile(contents)
       await file.sync()
     } finally {
       await file.close()

@@ -28,6 +28,9 @@ export async function openCluster(
 ): Promise<OpenedCluster> {
   const known = await dataDir.readCluster()
   if (known === undefined) {
+    if ((await dataDir.readReplica()) !== undefined) {
+      throw invalidRequest(`dataDir ${dataDir.path} is a read replica's`)
+    }
     const { clusterId, partitions, durability, logger } = options
     if (restore !== undefined) {
       const nodeId = options.cluster?.nodeId

@@ -3,7 +3,6 @@ import {
   checkpointKey,
   checkpointNameOf,
   checkpointPrefix,
-  clusterKey,
   committedKey,
   manifestKey,
   manifestOfKey,
@@ -14,7 +13,7 @@ import {
   tailPrefix,
 } from '../../codec/bucket-layout.ts'
 import { type CheckpointFile, decodeCheckpoint } from '../../codec/checkpoint-file.ts'
-import { type ClusterFile, decodeCluster } from '../../codec/cluster-file.ts'
+import type { ClusterFile } from '../../codec/cluster-file.ts'
 import { decodeCommitted } from '../../codec/committed-pointer.ts'
 import { corruption, invalidRequest } from '../../codec/errors.ts'
 import {
@@ -25,6 +24,7 @@ import {
 } from '../../codec/manifest.ts'
 import { decodeTail, type Tail, type TailName } from '../../codec/tail.ts'
 import type { IoRunner } from '../io-pool.ts'
+import { readCluster } from './read-cluster.ts'
 
 /** Of a source that is alive: how often its pointer may move on while it is followed. */
 const POINTER_READS_MAX = 5
@@ -40,15 +40,7 @@ export class RestoreSource {
 
   /** @throws INVALID_REQUEST when it is not there, details {clusterIds: those that are} */
   static async open(io: IoRunner, clusterId: string): Promise<RestoreSource> {
-    const key = clusterKey(clusterId)
-    const bytes = await io.run({ type: 'read', key })
-    if (bytes !== null) return new RestoreSource(io, decodeCluster(bytes, key))
-    const present = await io.run({ type: 'listClusters' })
-    throw invalidRequest(
-      `from.clusterId ${clusterId} is not in the bucket; it has ` +
-        (present.join(', ') || 'no cluster'),
-      { clusterIds: present },
-    )
+    return new RestoreSource(io, await readCluster(io, clusterId, 'from.clusterId'))
   }
 
   /**

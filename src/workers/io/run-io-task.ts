@@ -1,6 +1,7 @@
 /** The tasks of the I/O pool (shared/io-tasks.ts), one function for all: stateless. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { CLUSTER_PREFIX, clusterIdOf } from '../../codec/bucket-layout.ts'
+import { decodeTail, type Tail } from '../../codec/tail.ts'
 import type { BuiltTable, IoTask } from '../../shared/io-tasks.ts'
 import { Memtable } from '../../shared/memtable.ts'
 import type { ObjectStore } from '../../shared/object-store.ts'
@@ -58,6 +59,8 @@ export async function runIoTask(task: IoTask, context: IoTaskContext): Promise<u
       return putTail(bucket, task, deadlineMs)
     case 'tailReach':
       return tailReach(bucket, task.domain, task.after, deadlineMs)
+    case 'readTail':
+      return readTail(bucket, task.key, deadlineMs)
     case 'openTable':
       return openTable(fetchContext(task, context), task.table)
     case 'fetchBlocks': {
@@ -115,6 +118,15 @@ async function listClusters(bucket: ObjectStore, deadlineMs: number): Promise<st
     if (page.next === null) return ids
     after = page.next
   }
+}
+
+async function readTail(
+  bucket: ObjectStore,
+  key: string,
+  deadlineMs: number,
+): Promise<Tail | null> {
+  const bytes = await withRetry({ deadlineMs }, signal => bucket.get(key, { signal }))
+  return bytes === null ? null : decodeTail(bytes, key)
 }
 
 function fetchContext(
