@@ -4,6 +4,7 @@
  */
 import { MetastoreError } from '../../codec/errors.ts'
 import { backoffMs } from '../net/backoff.ts'
+import type { Clock } from '../net/clock.ts'
 
 export interface RecurringOptions {
   readonly work: () => Promise<void>
@@ -11,6 +12,7 @@ export interface RecurringOptions {
   readonly intervalMs: number
   /** The most that failures lengthen it to. */
   readonly intervalMsMax: number
+  readonly clock: Pick<Clock, 'after'>
   /** In [0, 1). */
   readonly random: () => number
   /** Told of every failure, `failures` of them in a row. */
@@ -22,7 +24,7 @@ export class Recurring {
   #running: Promise<void> | undefined
   /** The run after the present one, when somebody wants it. */
   #following: Promise<void> | undefined
-  #timer: NodeJS.Timeout | undefined
+  #cancelNext: () => void = () => {}
   #failures = 0
   #isClosed = false
 
@@ -54,13 +56,13 @@ export class Recurring {
   /** No run begins any more; resolves when the present one has ended, which is not this one's job. */
   async close(): Promise<void> {
     this.#isClosed = true
-    clearTimeout(this.#timer)
+    this.#cancelNext()
     await this.#running?.catch(() => {})
   }
 
   #begin(): Promise<void> {
     if (this.#isClosed) return Promise.reject(new MetastoreError('CLOSED', 'it is closed'))
-    clearTimeout(this.#timer)
+    this.#cancelNext()
     this.#running = this.#work().finally(() => {
       this.#running = undefined
       this.#schedule()
@@ -80,17 +82,16 @@ export class Recurring {
   }
 
   #schedule(): void {
-    clearTimeout(this.#timer)
+    this.#cancelNext()
     if (this.#isClosed) return
-    const { intervalMs, intervalMsMax, random } = this.#options
+    const { intervalMs, intervalMsMax, clock, random } = this.#options
     const pauseMs =
       this.#failures === 0
         ? intervalMs
         : backoffMs(this.#failures, intervalMs, intervalMsMax, random())
-    this.#timer = setTimeout(() => {
+    this.#cancelNext = clock.after(pauseMs, () => {
       // Whoever is to know of a failure was told.
       this.run().catch(() => {})
-    }, pauseMs)
-    this.#timer.unref()
+    })
   }
 }

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterFile } from '../../codec/cluster-file.ts'
 import { invalidRequest, MetastoreError } from '../../codec/errors.ts'
 import { IoPool } from '../io-pool.ts'
+import { SYSTEM_CLOCK } from '../net/clock.ts'
 import { answered, asUnavailable, PartitionThreads } from '../partition-threads.ts'
 import { DataDir } from '../recovery/data-dir.ts'
 import { readCluster } from '../recovery/read-cluster.ts'
@@ -76,7 +77,7 @@ export class ReplicaEngine {
       work: () => this.#overDomains(i => this.#followers[i].refresh()),
       intervalMs: refreshIntervalMs,
       intervalMsMax: Math.max(refreshIntervalMs, REFRESH_PAUSE_MS_MAX),
-      random: Math.random,
+      ...{ clock: SYSTEM_CLOCK, random: Math.random },
       onFailure: (err, failures) => logger.warn({ err, failures }, 'a refresh has failed'),
     })
     const lookMs = Math.ceil(leaseMs / LEASE_LOOKS)
@@ -84,7 +85,7 @@ export class ReplicaEngine {
       work: () => this.#overDomains(i => this.#leases[i].renew()),
       intervalMs: lookMs,
       intervalMsMax: lookMs,
-      random: Math.random,
+      ...{ clock: SYSTEM_CLOCK, random: Math.random },
       onFailure: (err, failures) => logger.warn({ err, failures }, 'a lease was not renewed'),
     })
   }
@@ -145,6 +146,8 @@ export class ReplicaEngine {
   #fail(error: MetastoreError): void {
     if (this.#failure !== undefined) return
     this.#options.shared.logger.error({ err: error }, 'the read replica has failed')
+    void this.#refreshing.close()
+    void this.#renewing.close()
     this.#end(error)
   }
 
