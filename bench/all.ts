@@ -17,6 +17,7 @@ import { runMemtable } from './workloads/memtable.ts'
 import { runNetwork } from './workloads/network.ts'
 import { runRaft } from './workloads/raft.ts'
 import { runReads } from './workloads/reads.ts'
+import { runReplica } from './workloads/replica.ts'
 import { runTail } from './workloads/tail.ts'
 
 interface Bench {
@@ -31,6 +32,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
     run: runReads,
   },
   cold: { workloads: ['lookup-cold'], run: runLookupCold },
+  replica: { workloads: ['replica-cold-start'], run: runReplica },
   load: { workloads: ['load'], run: runLoad },
   flush: { workloads: ['flush', 'compact', 'recover'], run: runFlush },
   commits: { workloads: ['put', 'commit'], run: runCommits },

@@ -12,6 +12,7 @@ export const WORKLOADS = [
   'scan10',
   'scan100',
   'lookup-cold',
+  'replica-cold-start',
   'load',
   'flush',
   'compact',

@@ -25,6 +25,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
     ...{ 'lookup-memtable': 4, 'lookup-table': 4, get: 4, miss: 4, scan10: 2, scan100: 2 },
   },
   cold: { 'lookup-cold': 4 },
+  replica: { 'replica-cold-start': 2 },
   load: { load: 4 },
   flush: { flush: 4, compact: 2, recover: 1 },
   commits: { put: 6, commit: 6 },

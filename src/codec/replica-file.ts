@@ -1,4 +1,4 @@
-/** `replica.json` in a read replica's dataDir: who it is, and which cluster it reads. Written once. */
+/** `replica.json` in a read replica's dataDir: who it is, and which cluster it reads. */
 import { corruption } from './errors.ts'
 import { decodeJsonFile, encodeJsonFile } from './json-file.ts'
 import { isUuid } from './uuid.ts'

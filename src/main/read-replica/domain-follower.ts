@@ -1,6 +1,6 @@
 /**
- * A domain of a read replica: follows what the bucket has of it. What is committed there goes to the
- * worker by the calls by which a follower's log does; there are no log entries, so the sequence
+ * A domain of a read replica: follows what the bucket has of it. What is committed there goes to
+ * the worker by the calls by which a follower's log does; there are no log entries, so the sequence
  * stands for the index.
  *
  * Invariants

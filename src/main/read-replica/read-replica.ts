@@ -37,8 +37,8 @@ export class ReadReplica extends MetastoreReads implements AsyncDisposable {
 
   /**
    * Takes over what is newer in the bucket; what was put there before the call is seen by reads
-   * after it. Happens by itself every refreshIntervalMs. Calls at the same time share a refresh.
-   * @throws UNAVAILABLE or CORRUPTION when the bucket cannot be read; reads go on with what is there
+   * after it. Happens by itself every refreshIntervalMs. Calls at the same time share one.
+   * @throws UNAVAILABLE or CORRUPTION when the bucket cannot be read: reads go on as before
    */
   async refresh(): Promise<void> {
     this.#engine.expectOpen()

@@ -53,7 +53,7 @@ export class Recurring {
     return this.#following
   }
 
-  /** No run begins any more; resolves when the present one has ended, which is not this one's job. */
+  /** No run begins any more; resolves when the present one has ended by itself. */
   async close(): Promise<void> {
     this.#isClosed = true
     this.#cancelNext()
