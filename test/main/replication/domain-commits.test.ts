@@ -5,7 +5,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MetastoreError } from '../../../src/codec/errors.ts'
+import { decodeManifest } from '../../../src/codec/manifest.ts'
 import { FakeDomain } from './fake-domain.ts'
+import { manifestOf } from './replica-fixture.ts'
 
 const deposed = new MetastoreError('UNAVAILABLE', 'this node leads no more')
 
@@ -52,4 +54,23 @@ test('a leadership has a number of its own, and none while it is handed over', (
   domain.stopLeading(deposed)
   domain.beginLeading(0)
   assert.notEqual(domain.leadership, first)
+})
+
+test('what a manifest covers is visible as soon as reads have its tables', async () => {
+  const fake = new FakeDomain()
+  const { domain } = fake
+  domain.tookEffect(3, 3)
+  const bytes = manifestOf({ lastSequence: 9, lastIndex: 12 })
+  const installed = domain.install(decodeManifest(bytes, 'manifest'), bytes)
+  const seen: [number, number][] = []
+  // Looks after every step of what resolves.
+  const looking = (async () => {
+    while (seen.length < 100) {
+      seen.push([domain.manifest?.lastSequence ?? 0, domain.visibleSequence])
+      await Promise.resolve()
+      if (seen.length === 10) void fake.work()
+    }
+  })()
+  await Promise.all([installed, looking])
+  assert.deepEqual(new Set(seen.map(String)), new Set(['0,3', '9,9']))
 })
