@@ -166,6 +166,7 @@ export class DomainFollower {
     const { io } = this.#options
     const names = await this.#newTails()
     for (const name of coveringTails(names, this.#sequence)) {
+      if (!this.#hasRoom(0, 0)) return false
       const key = tailKey(name)
       const tail = await io.run({ type: 'readTail', key })
       // Collected since it was listed: a manifest covers it.

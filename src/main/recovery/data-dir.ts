@@ -143,15 +143,17 @@ export class DataDir {
     await this.#write(REPLICA_FILE, encodeReplica(replica))
   }
 
-  /** A file, durably. */
+  /** A file, durably, whole or not at all. */
   async #write(name: string, contents: Uint8Array | string): Promise<void> {
-    const file = await open(join(this.path, name), 'w')
+    const path = join(this.path, name)
+    const file = await open(`${path}.new`, 'w')
     try {
       await file.writeFile(contents)
       await file.sync()
     } finally {
       await file.close()
     }
+    await rename(`${path}.new`, path)
     await syncDirectory(this.path)
   }
 

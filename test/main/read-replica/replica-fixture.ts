@@ -2,6 +2,7 @@
  * A live metastore over a bucket in memory, and replicas of it. Tail objects are written here, from
  * the metastore's own log, as its leader would.
  */
+import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -11,7 +12,9 @@ import { LOG_ENTRY } from '../../../src/codec/log-format.ts'
 import { batchSequence } from '../../../src/codec/row-batch.ts'
 import { encodeTail } from '../../../src/codec/tail.ts'
 import {
+  type ErrorCode,
   Metastore,
+  MetastoreError,
   type MetastoreOptions,
   type ObjectStore,
   ReadReplica,
@@ -182,4 +185,22 @@ function openStore(
     ...{ dataDir: join(directory, 'store'), objectStore, partitions: 1, workers: 1 },
     ...{ durability: 'os', flushIntervalMs: NEVER_MS, ...options },
   })
+}
+
+/** For assert.rejects and assert.throws. */
+export function code(expected: ErrorCode, text: RegExp = /./): (error: unknown) => boolean {
+  return error => {
+    assert.ok(error instanceof MetastoreError, String(error))
+    assert.equal(error.code, expected, error.message)
+    assert.match(error.message, text)
+    return true
+  }
+}
+
+export async function until(isTrue: () => Promise<boolean> | boolean): Promise<void> {
+  const endsAt = performance.now() + 20_000
+  while (!(await isTrue())) {
+    assert.ok(performance.now() < endsAt, 'it did not come true')
+    await new Promise(resolve => setTimeout(resolve, 5))
+  }
 }
