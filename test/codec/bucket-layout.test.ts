@@ -12,6 +12,7 @@ import {
   clusterKey,
   committedKey,
   manifestKey,
+  originKey,
   tableKey,
 } from '../../src/codec/bucket-layout.ts'
 
@@ -20,6 +21,7 @@ const ID = '00112233-4455-6677-8899-aabbccddeeff'
 test('names are those of the page', () => {
   assert.equal(clusterKey(ID), `cluster/${ID}/cluster.json`)
   assert.equal(committedKey(ID), `domain/${ID}/committed`)
+  assert.equal(originKey(ID), `domain/${ID}/origin.json`)
   assert.equal(
     manifestKey({ domain: ID, epoch: 3, version: 12 }),
     `domain/${ID}/manifest/00000000000000000003-00000000000000000012`,

@@ -83,6 +83,8 @@ describe('options', () => {
     ['no partitions', { partitions: 0 }, /partitions.*0/],
     ['a fraction of workers', { workers: 1.5 }, /workers.*1\.5/],
     ['a tiny memtable', { memtableBytesMax: 100 }, /memtableBytesMax.*100/],
+    ['a garbage interval of nothing', { garbageIntervalMs: 0 }, /garbageIntervalMs.*0/],
+    ['a negative time to commit', { preregistrationTtlMs: -1 }, /preregistrationTtlMs.*-1/],
     ['a flush interval of nothing', { flushIntervalMs: 0 }, /flushIntervalMs.*0/],
     ['a tail interval of nothing', { tailIntervalMs: 0 }, /tailIntervalMs.*0/],
     ['a tail that is false', { tailIntervalMs: false }, /tailIntervalMs.*false/],
