@@ -90,9 +90,11 @@ export class SimLeader {
   }
 
   async collect(): Promise<void> {
-    const { bucket, now } = this.#world
     await this.announce()
+    // The confirmation that it still leads.
+    await this.#world.turn()
     if (this.#isDeposed) return
+    const { bucket, now } = this.#world
     const announced = this.#announced
     const isQuiet = announced === this.#domain.committed && !this.#isCommitting
     const found = await collectGarbage(

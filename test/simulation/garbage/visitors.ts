@@ -59,7 +59,7 @@ export async function readByLease(world: World, domain: SimDomain): Promise<void
   for (let round = dice.whole(1, 3); round > 0; round--) {
     let until = 0
     const manifest = await hold(bucket, domain, held => {
-      until = world.now + dice.whole(0, HELD_MS)
+      until = world.now + dice.whole(0, 2 * HELD_MS)
       const lease = { readerId, domain: domain.uuid, expiresAt: until, manifest: held }
       return bucket.put(leaseKey(domain.uuid, readerId), encodeLease(lease))
     })
