@@ -69,6 +69,8 @@ export class GarbageCollector {
   #seenTableId = 0
   /** When more is garbage, even if nothing changes. */
   #nextDueAt: number | null = null
+  /** Of a pass over the object rows that takes more than one round. */
+  #pass: Pass | undefined
 
   constructor(options: GarbageCollectorOptions) {
     this.#options = options
@@ -98,10 +100,11 @@ export class GarbageCollector {
   }
 
   async #round(isDryRun: boolean): Promise<DomainGarbage> {
-    const { committer, domain, garbageDelayMs, now } = this.#options
+    const { committer, domain } = this.#options
     // Readers go by the pointer: what it does not name yet replaces nothing.
     await committer.announce()
-    const [state, tableId] = [this.#state(), committer.nextTableId]
+    const begun = { state: this.#state(), tableId: committer.nextTableId, oldestMadeAt: null }
+    const pass: Pass = isDryRun ? begun : (this.#pass ?? begun)
     // Somebody else may lead by now, and know better what counts.
     await domain.confirm()
     this.#expectLeading()
@@ -109,17 +112,26 @@ export class GarbageCollector {
     const rows = new ObjectCollection(this.#options, bucket.objectsUpTo, isDryRun, () =>
       this.#expectLeading(),
     )
-    await rows.run()
-    if (!isDryRun && rows.isDone) {
-      this.#seen = state
-      this.#nextDueAt = least(bucket.nextDueAt, rows.nextDueAt)
-      // Uploads that jobs have left unfinished since will be old enough then.
-      if (tableId !== this.#seenTableId) {
-        this.#nextDueAt = least(this.#nextDueAt, now() + garbageDelayMs)
-      }
-      this.#seenTableId = tableId
-    }
+    await rows.run(pass)
+    if (!isDryRun) this.#ended(rows.isDone, pass, bucket.nextDueAt)
     return reportOf(bucket, rows)
+  }
+
+  #ended(isDone: boolean, pass: Pass, bucketDueAt: number | null): void {
+    const { garbageDelayMs, preregistrationTtlMs, now } = this.#options
+    this.#pass = isDone ? undefined : pass
+    if (!isDone) return
+    const { oldestMadeAt, state, tableId } = pass
+    this.#nextDueAt = bucketDueAt
+    if (oldestMadeAt !== null) {
+      this.#nextDueAt = least(this.#nextDueAt, oldestMadeAt + preregistrationTtlMs)
+    }
+    // Uploads that jobs have left unfinished since will be old enough then.
+    if (tableId !== this.#seenTableId) {
+      this.#nextDueAt = least(this.#nextDueAt, now() + garbageDelayMs)
+    }
+    this.#seen = state
+    this.#seenTableId = tableId
   }
 
   #collectBucket(isDryRun: boolean): Promise<CollectedGarbage> {
@@ -147,14 +159,24 @@ export class GarbageCollector {
   }
 }
 
-/** A round over the object rows of a domain, in id order. */
+/** Over all object rows of a domain, in id order, in one round or several. */
+interface Pass {
+  /** What it began with. */
+  readonly state: string
+  readonly tableId: number
+  /** Where it goes on; absent at the beginning. */
+  after?: Uint8Array | undefined
+  /** When the oldest preregistration was made that has not expired. */
+  oldestMadeAt: number | null
+}
+
+/** A round of a pass. */
 class ObjectCollection {
   readonly #options: GarbageCollectorOptions
   readonly #upTo: number
   readonly #isDryRun: boolean
   readonly #expectLeading: () => void
   readonly #madeBy: number
-  #oldestMadeAt: number | null = null
   objects = 0
   sizeBytes = 0
   expired = 0
@@ -173,26 +195,19 @@ class ObjectCollection {
     this.#madeBy = Math.max(0, options.now() - options.preregistrationTtlMs)
   }
 
-  /** When the next preregistration expires. */
-  get nextDueAt(): number | null {
-    const { preregistrationTtlMs } = this.#options
-    return this.#oldestMadeAt === null ? null : this.#oldestMadeAt + preregistrationTtlMs
-  }
-
-  async run(): Promise<void> {
+  async run(pass: Pass): Promise<void> {
     const { domain, now } = this.#options
     const endsAt = now() + ROUND_MS
-    let after: Uint8Array | undefined
     do {
+      const { after } = pass
       const found = await domain.read('scanCollectable', { after, madeBy: this.#madeBy })
-      this.#oldestMadeAt = least(this.#oldestMadeAt, found.oldestMadeAt)
       await this.#expire(found.expired)
       await this.#deleteGarbage(found.garbage)
-      after = found.next
-      this.isDone = after === undefined
+      pass.oldestMadeAt = least(pass.oldestMadeAt, found.oldestMadeAt)
+      pass.after = found.next
+      this.isDone = found.next === undefined
+      // Nobody goes on where a dry run ends.
     } while (!this.isDone && (this.#isDryRun || now() < endsAt))
-    // Nobody goes on where a dry run ends.
-    if (this.#isDryRun) this.isDone = true
   }
 
   async #expire(ids: readonly Uint8Array[]): Promise<void> {

@@ -6,7 +6,7 @@ export interface ScheduledCollector {
   /** Whether a round may find something that the last one did not. */
   readonly isDue: boolean
   /** @throws what stops the round; what was not deleted is found by the next one */
-  collect(isDryRun: boolean): Promise<unknown>
+  collect(isDryRun: boolean): Promise<{ isDone: boolean }>
 }
 
 export interface GarbageScheduleOptions {
@@ -59,7 +59,7 @@ export class GarbageSchedule {
       if (this.#isClosed) return
       if (collector?.isDue !== true) continue
       try {
-        await collector.collect(false)
+        while (!(await collector.collect(false)).isDone) if (this.#isClosed) return
       } catch (error) {
         if (!this.#isClosed) onFailure(error)
       }

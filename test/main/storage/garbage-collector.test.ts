@@ -27,6 +27,7 @@ class Fixture {
   found: Partial<CollectableObjects> = {}
   /** What the bucket and the domain were asked for, in order. */
   readonly asked: string[] = []
+  readonly scannedAfter: (Uint8Array | undefined)[] = []
   /** Called before the answer to what was asked. */
   before: (asked: string) => void = () => {}
   readonly collector: GarbageCollector
@@ -45,8 +46,9 @@ class Fixture {
       get visibleSequence() {
         return fixture.visibleSequence
       },
-      read: async (name: string) => {
+      read: async (name: string, { after }: { after: Uint8Array | undefined }) => {
         ask(name)
+        this.scannedAfter.push(after)
         return { expired: [], garbage: [], oldestMadeAt: null, next: undefined, ...this.found }
       },
       readUnchanged: async (name: string, ids: unknown[], sequence: number) => {
@@ -116,6 +118,26 @@ test('a leader that is deposed in between deletes nothing more', async () => {
     assert.equal(isDeleted, moment === 'deleteObjects')
     assert.ok(!fixture.asked.includes('forgetObjects') && fixture.collector.isDue)
   }
+})
+
+test('a pass that takes long goes on in the next round, where it was', async () => {
+  const fixture = new Fixture()
+  const { collector } = fixture
+  fixture.found = { next: ID, oldestMadeAt: 9000 }
+  fixture.before = asked => {
+    if (asked === 'scanCollectable') fixture.now += 2_000
+  }
+  assert.equal((await collector.collect(false)).isDone, false)
+  assert.ok(collector.isDue)
+  fixture.visibleSequence++
+  fixture.found = { oldestMadeAt: 20_000 }
+  assert.equal((await collector.collect(false)).isDone, true)
+  assert.deepEqual(fixture.scannedAfter, [undefined, ID, ID])
+  // It has not seen what was written in between.
+  assert.ok(collector.isDue)
+  fixture.now = 9000
+  await collector.collect(false)
+  assert.deepEqual(fixture.scannedAfter, [undefined, ID, ID, undefined])
 })
 
 test('a round is due when something has changed or has become old enough', async () => {

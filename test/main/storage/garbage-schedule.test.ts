@@ -11,15 +11,16 @@ import {
 
 class Collector implements ScheduledCollector {
   isDue = true
+  isDone = true
   rounds = 0
   settle: (error?: Error) => void = () => {}
 
-  collect(isDryRun: boolean): Promise<void> {
+  collect(isDryRun: boolean): Promise<{ isDone: boolean }> {
     assert.equal(isDryRun, false)
     this.rounds++
     return new Promise((resolve, reject) => {
       this.settle = error => {
-        if (error === undefined) resolve()
+        if (error === undefined) resolve({ isDone: this.isDone })
         else reject(error)
       }
     })
@@ -62,6 +63,17 @@ test('domains are collected one after the other, and a look under way is not joi
   await fixture.settle(2)
   await look
   void fixture.schedule.look()
+  assert.deepEqual(fixture.rounds, [2, undefined, 1])
+})
+
+test('a domain that is not done has the next round as well', async () => {
+  const fixture = new Fixture()
+  const [first] = fixture.collectors
+  if (first !== undefined) first.isDone = false
+  void fixture.schedule.look()
+  await fixture.settle(0)
+  if (first !== undefined) first.isDone = true
+  await fixture.settle(0)
   assert.deepEqual(fixture.rounds, [2, undefined, 1])
 })
 
