@@ -19,8 +19,8 @@ import { type OpenedCluster, openCluster } from './recovery/open-cluster.ts'
 import type { RestoreRequest } from './recovery/restore-request.ts'
 import { Replication } from './replication/replication.ts'
 import { partitionStatus, storageStatus } from './status.ts'
-import { addGarbage, type DomainGarbage, noGarbage } from './storage/garbage-collector.ts'
-import { findUnknownObjects } from './storage/object-sweep.ts'
+import type { DomainGarbage } from './storage/garbage-collector.ts'
+import { collectEverywhere } from './storage/garbage-report.ts'
 import { Storage } from './storage/storage.ts'
 
 /** How long close() waits for answers; only a bucket or disk that hangs needs more. */
@@ -209,25 +209,15 @@ export class Engine {
   }
 
   async collectGarbage(isDryRun: boolean): Promise<GarbageReport> {
-    // First: what the domains collect meanwhile is unknown afterwards.
-    const unknown = await findUnknownObjects({
+    const operation = isDryRun ? 'countGarbage' : 'collectGarbage'
+    return await collectEverywhere({
       clusterId: this.cluster.clusterId,
       domains: this.routed,
       io: this.#io,
       before: Date.now() - this.options.garbageDelayMs,
       cacheDirectory: this.#dataDir.cacheDirectory,
+      collect: domain => this.#atLeader(operation, domain) as Promise<DomainGarbage>,
     })
-    const sum = noGarbage()
-    for (const domain of this.#chosen(undefined)) {
-      const operation = isDryRun ? 'countGarbage' : 'collectGarbage'
-      for (let isDone = false; !isDone; ) {
-        const found = (await this.#atLeader(operation, domain)) as DomainGarbage
-        addGarbage(sum, found)
-        isDone = found.isDone
-      }
-    }
-    const { isDone, ...counts } = sum
-    return { ...counts, ...unknown }
   }
 
   status(): MetastoreStatus {

@@ -185,6 +185,8 @@ export interface GarbageReport {
   bytes: number
   /** Preregistrations that have become garbage; their objects go after a flush and the delay. */
   expiredPreregistrations: number
+  /** Ids of clusters in the bucket that share history with this one: objects are kept for them. */
+  relatives: string[]
   /** Ids of objects that no cluster of the bucket knows, 1000 at most. They stay. */
   unknownObjects: string[]
   /** How many there are. */

@@ -36,6 +36,8 @@ export interface CollectedGarbage {
   leases: number
   checkpoints: number
   sizeBytes: number
+  /** Ids of the clusters in the bucket that share a part of the domain's history. */
+  relatives: string[]
   /**
    * Rows that say so at this sequence make an object garbage for everybody: the state up to there
    * was flushed long enough ago, and no lease, checkpoint or relative refers to an older one.

@@ -334,7 +334,13 @@ test('relatives keep the objects that another one may refer to', async () => {
   await source.flush()
   const own = await dropped(copy, bucket, 3)
   await copy.flush()
-  for (const store of [source, copy, grandchild]) await store.collectGarbage()
+  const stores = [source, copy, grandchild]
+  for (const store of stores) {
+    const { objects, relatives } = await store.collectGarbage()
+    const others = stores.filter(other => other !== store).map(({ clusterId }) => clusterId)
+    // Each has a row of the early one.
+    assert.deepEqual([objects, relatives], [store === copy ? 0 : 1, others.sort()])
+  }
   assert.equal((await grandchild.findByOffset(TP, 1)).objectId, shared)
   for (const id of [shared, staying, own]) assert.ok(await bucket.has(objectKey(id)))
   // Those that are gone for good keep nothing.

@@ -40,22 +40,10 @@ export interface DomainGarbage {
   checkpoints: number
   bytes: number
   expiredPreregistrations: number
+  /** Ids of the clusters for which objects are kept. */
+  relatives: string[]
   /** False when there is more, and another round is to follow. */
   isDone: boolean
-}
-
-export function noGarbage(): DomainGarbage {
-  return {
-    ...{ objects: 0, tables: 0, manifests: 0, tails: 0, uploads: 0, leases: 0, checkpoints: 0 },
-    ...{ bytes: 0, expiredPreregistrations: 0, isDone: true },
-  }
-}
-
-/** Adds the counts of `found` to `sum`. */
-export function addGarbage(sum: DomainGarbage, found: DomainGarbage): void {
-  for (const [name, count] of Object.entries(found)) {
-    if (typeof count === 'number') sum[name as Exclude<keyof DomainGarbage, 'isDone'>] += count
-  }
 }
 
 export class GarbageCollector {
@@ -266,12 +254,13 @@ function least(a: number | null, b: number | null): number | null {
 }
 
 function reportOf(bucket: CollectedGarbage, rows: ObjectCollection): DomainGarbage {
-  const { tables, manifests, tails, uploads, leases, checkpoints, sizeBytes } = bucket
+  const { tables, manifests, tails, uploads, leases, checkpoints, sizeBytes, relatives } = bucket
   return {
     objects: rows.objects,
     ...{ tables, manifests, tails, uploads, leases, checkpoints },
     bytes: sizeBytes + rows.sizeBytes,
     expiredPreregistrations: rows.expired,
+    relatives,
     isDone: rows.isDone,
   }
 }

@@ -74,7 +74,7 @@ class Fixture {
       run: async ({ type }: { type: string }) => {
         ask(type)
         const counts = { tables: 0, manifests: 0, tails: 0, uploads: 0, leases: 0, checkpoints: 0 }
-        return { ...counts, sizeBytes: 0, objectsUpTo: 3, nextDueAt: this.nextDueAt }
+        return { ...counts, relatives: [], sizeBytes: 0, objectsUpTo: 3, nextDueAt: this.nextDueAt }
       },
     }
     const options = {

@@ -92,7 +92,7 @@ export class SimLeader {
   async collect(): Promise<void> {
     await this.announce()
     // The confirmation that it still leads.
-    await this.#world.turn()
+    for (let left = this.#world.dice.whole(1, 5); left > 0; left--) await this.#world.turn()
     if (this.#isDeposed) return
     const { bucket, now } = this.#world
     const announced = this.#announced

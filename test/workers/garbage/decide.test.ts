@@ -148,7 +148,14 @@ test('those who read by a relative hold objects of the common history', () => {
   const upTo = (rest: object, sharedUpTo = 25): number => {
     const manifests = [found(theirs)]
     const none = { leases: [], checkpoints: [] }
-    const relative = { domain: RELATIVE, sharedUpTo, manifests, ...none, ...rest }
+    const relative = {
+      clusterId: CLUSTER,
+      domain: RELATIVE,
+      sharedUpTo,
+      manifests,
+      ...none,
+      ...rest,
+    }
     return decide({ manifests: [found(committed)], relatives: [relative] }, committed).objectsUpTo
   }
   assert.equal(upTo({}), 25)

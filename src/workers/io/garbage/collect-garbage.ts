@@ -18,7 +18,8 @@ export async function collectGarbage(
 ): Promise<CollectedGarbage> {
   const bucket = new BucketAccess(store, deadlineMs)
   const { domain, now, delayMs, isDryRun } = collection
-  const garbage = decideGarbage(await readListing(bucket, collection), collection)
+  const listing = await readListing(bucket, collection)
+  const garbage = decideGarbage(listing, collection)
   const uploads = await bucket.abortUploads(tablePrefix(domain), now - delayMs, isDryRun)
   if (!isDryRun) await deleteAll(bucket, garbage)
   const { tables, manifests, tails, leases, checkpoints, objectsUpTo, nextDueAt } = garbage
@@ -31,6 +32,7 @@ export async function collectGarbage(
     checkpoints: checkpoints.length,
     uploads,
     sizeBytes: all.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    relatives: listing.relatives.map(({ clusterId }) => clusterId),
     objectsUpTo,
     nextDueAt,
   }

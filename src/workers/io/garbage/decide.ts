@@ -40,6 +40,7 @@ export interface DomainListing {
 
 /** A domain of another cluster with which a part of the history is shared. */
 export interface Relative {
+  clusterId: string
   domain: string
   /** Up to there it is the same. */
   sharedUpTo: number

@@ -45,7 +45,9 @@ export async function readSurroundings(
       if (sharedUpTo === undefined) continue
       const leases = await readLeases(bucket, other)
       const checkpoints = await readCheckpoints(bucket, clusterId)
-      surroundings.relatives.push({ domain: other, sharedUpTo, manifests, leases, checkpoints })
+      surroundings.relatives.push({
+        ...{ clusterId, domain: other, sharedUpTo, manifests, leases, checkpoints },
+      })
     }
   }
   return surroundings
