@@ -14,6 +14,8 @@ export interface GarbageCollection {
   domain: string
   /** The domain's committed manifest, which its pointer names; null while it has none. */
   committed: ManifestName | null
+  /** When the leader moved the pointer there. */
+  announcedAt: number
   /** Term of the domain's leader; what has a greater one belongs to somebody who came after. */
   epoch: number
   /** Tables of this epoch from the id on may belong to a job. */

@@ -49,6 +49,8 @@ export interface TableIds {
 export interface Collectable {
   /** The one that the bucket's pointer names; null while this instance has not moved it. */
   committed: ManifestName | null
+  /** When that was done; milliseconds since the epoch. */
+  announcedAt: number
   firstIdUnderWay: number
   firstVersionUnderWay: number
 }
@@ -63,6 +65,7 @@ export class ManifestCommitter {
   #last: Promise<unknown> = Promise.resolve()
   /** What the bucket's pointer names; null when this instance has not moved it yet. */
   #announced: Manifest | null = null
+  #announcedAt = 0
   /** The time of leading that this works in. */
   readonly #leadership: number
 
@@ -104,6 +107,7 @@ export class ManifestCommitter {
     const isQuiet = this.isAnnounced && !this.#isCommitting
     return {
       committed: announced && manifestName(announced),
+      announcedAt: this.#announcedAt,
       firstIdUnderWay: this.firstIdUnderWay,
       firstVersionUnderWay: isQuiet ? this.#nextVersion : (announced?.version ?? 0) + 1,
     }
@@ -135,7 +139,7 @@ export class ManifestCommitter {
   /** Moves the bucket's pointer to the newest manifest; the log lets go of what it covers. */
   announce(): Promise<void> {
     return this.#exclusively(async () => {
-      const { domain, io, log } = this.#options
+      const { domain, io, log, now } = this.#options
       const { manifest } = domain
       if (manifest === null || manifest === this.#announced) return
       this.#expectLeading()
@@ -143,6 +147,7 @@ export class ManifestCommitter {
       // A newer leader has been here: what this one holds for committed may be old.
       if (moved === 'superseded') throw notLeading(domain)
       this.#announced = manifest
+      this.#announcedAt = now()
       log.cut(domain.number, manifest.lastIndex)
     })
   }

@@ -38,6 +38,7 @@ export class SimLeader {
   #nextVersion: number
   #isCommitting = false
   #announced: Manifest | null = null
+  #announcedAt = 0
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(world: World, domain: SimDomain, delayMs: number) {
@@ -101,7 +102,8 @@ export class SimLeader {
       bucket,
       {
         ...{ clusterId: this.#domain.clusterId, domain: this.#domain.uuid, committed: announced },
-        ...{ epoch: this.#epoch, firstIdUnderWay: Math.min(this.#nextTableId, ...this.#jobs) },
+        ...{ announcedAt: this.#announcedAt, epoch: this.#epoch },
+        ...{ firstIdUnderWay: Math.min(this.#nextTableId, ...this.#jobs) },
         firstVersionUnderWay: isQuiet ? this.#nextVersion : (announced?.version ?? 0) + 1,
         ...{ delayMs: this.#delayMs, now, isDryRun: false, isFirst: true },
       },
@@ -122,6 +124,7 @@ export class SimLeader {
       if (this.#isDeposed) return
       await this.#world.store.put(committedKey(uuid), encodeCommitted(committed))
       this.#announced = committed
+      this.#announcedAt = this.#world.now
     })
   }
 

@@ -108,6 +108,7 @@ class Bucket {
       clusterId: CLUSTER,
       domain: DOMAIN,
       committed,
+      announcedAt: 0,
       epoch: 1,
       firstIdUnderWay: 500,
       firstVersionUnderWay: 500,

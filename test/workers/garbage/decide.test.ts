@@ -71,7 +71,7 @@ function decide(
     { ...NOTHING, ...listing },
     {
       ...{ domain: DOMAIN, committed, epoch: 3, firstIdUnderWay: 7, firstVersionUnderWay: 7 },
-      ...{ delayMs: DELAY_MS, now: NOW, isFirst: true, ...rest },
+      ...{ delayMs: DELAY_MS, now: NOW, announcedAt: 0, isFirst: true, ...rest },
     },
   )
 }
@@ -110,12 +110,18 @@ test('tables of jobs under way stay, and those of a later leader', () => {
 
 test('objects count as of the newest state that was flushed the delay ago', () => {
   const manifests = [manifestOf(3, 1), manifestOf(3, 2), manifestOf(3, 3)]
-  const at = (...times: number[]): Garbage =>
-    decide({ manifests: manifests.map((m, i) => found(m, times[i])) }, manifests[2])
-  assert.equal(at(0, 1, NOW - DELAY_MS).objectsUpTo, 30)
-  const { objectsUpTo, nextDueAt } = at(0, NOW - DELAY_MS, NOW - DELAY_MS + 1)
-  assert.deepEqual([objectsUpTo, nextDueAt], [20, NOW + 1])
-  assert.equal(at(NOW - 3, NOW - 2, NOW - 1).objectsUpTo, 0)
+  const at = (announcedAt: number, ...times: number[]): Garbage => {
+    const all = manifests.map((m, i) => found(m, times[i]))
+    return decide({ manifests: all }, manifests[2], { announcedAt })
+  }
+  const due = NOW - DELAY_MS
+  assert.equal(at(0, 0, 1, due).objectsUpTo, 30)
+  const young = at(0, 0, 1, due + 1)
+  assert.deepEqual([young.objectsUpTo, young.nextDueAt], [10, NOW + 1])
+  // A commit may come long after the put, but before the pointer moves and the next one is put.
+  assert.equal(at(due + 1, 0, 1, 2).objectsUpTo, 20)
+  assert.deepEqual(at(due + 1, 0, 1, 2).manifests.length, 1)
+  assert.equal(at(0, NOW - 3, NOW - 2, NOW - 1).objectsUpTo, 0)
   // What was put and never committed says nothing.
   const lost = manifestOf(3, 4, { parent: manifests[1], lastSequence: 99 })
   const all = [...manifests, lost].map(m => found(m))

@@ -12,7 +12,7 @@
 import { manifestKey, tableKey, tableOfKey, tailOfKey } from '../../../codec/bucket-layout.ts'
 import type { CheckpointFile } from '../../../codec/checkpoint-file.ts'
 import type { LeaseFile } from '../../../codec/lease-file.ts'
-import { isNewerManifest, type Manifest, type ManifestName } from '../../../codec/manifest.ts'
+import { isNewerManifest, type Manifest } from '../../../codec/manifest.ts'
 import type { GarbageCollection } from '../../../shared/garbage-tasks.ts'
 import type { ObjectPage } from '../../../shared/object-store.ts'
 
@@ -66,16 +66,16 @@ export function decideGarbage(listing: DomainListing, rules: Rules): Garbage {
   const leases = partition(listing.leases, lease => hasExpired(lease, clock))
   const checkpoints = partition(listing.checkpoints, checkpoint => hasExpired(checkpoint, clock))
   const keepers = { leases: leases.kept, checkpoints: checkpoints.kept, rules, clock }
-  const chain = chainOf(listing.manifests, rules.committed)
+  const chain = chainOf(listing.manifests, rules)
   const manifests = partition(
     listing.manifests,
-    found => !isManifestKept(found, keepers, chain.replacedAt),
+    found => !isManifestKept(found, keepers, chain.replacedBy),
   )
   const kept = new Set(listing.foreignTables)
   for (const { content } of manifests.kept) {
     for (const table of content.tables) kept.add(tableKey(table))
   }
-  const flushed = flushedSequence(chain.manifests, clock)
+  const flushed = flushedSequence(chain, clock)
   const leased = leasedSequence(leases.kept, listing.manifests)
   const tailsUpTo = Math.min(flushed, leased)
   return {
@@ -126,22 +126,30 @@ interface Split<T> {
 }
 
 interface Chain {
-  /** Newest first, from the committed one on. */
-  manifests: Found<Manifest>[]
-  /** When each but the first was replaced by the one made from it; by key. */
-  replacedAt: Map<string, number>
+  /** Newest first, from the committed one on, each with a time by which it counted. */
+  counted: { manifest: Manifest; by: number }[]
+  /** A time by which each but the first was replaced; by key. */
+  replacedBy: Map<string, number>
 }
 
-/** The manifests that have counted; those outside the chain never did, or long ago. */
-function chainOf(all: readonly Found<Manifest>[], committed: ManifestName | null): Chain {
+/**
+ * The manifests that have counted; those outside the chain never did, or long ago. A commit may
+ * come long after the put: but before the next one was put, or the pointer was moved.
+ */
+function chainOf(
+  all: readonly Found<Manifest>[],
+  { committed, announcedAt }: Pick<Rules, 'committed' | 'announcedAt'>,
+): Chain {
   const byKey = new Map(all.map(found => [found.object.key, found]))
-  const chain: Chain = { manifests: [], replacedAt: new Map() }
+  const chain: Chain = { counted: [], replacedBy: new Map() }
   let next = committed === null ? undefined : byKey.get(manifestKey(committed))
+  let by = Math.max(announcedAt, next?.object.modifiedAt ?? 0)
   while (next !== undefined) {
-    chain.manifests.push(next)
+    chain.counted.push({ manifest: next.content, by })
     const { parent } = next.content
     if (parent === null) break
-    chain.replacedAt.set(manifestKey(parent), next.object.modifiedAt)
+    chain.replacedBy.set(manifestKey(parent), by)
+    by = next.object.modifiedAt
     next = byKey.get(manifestKey(parent))
   }
   return chain
@@ -157,7 +165,7 @@ interface Keepers {
 function isManifestKept(
   { object, content }: Found<Manifest>,
   { leases, checkpoints, rules, clock }: Keepers,
-  replacedAt: ReadonlyMap<string, number>,
+  replacedBy: ReadonlyMap<string, number>,
 ): boolean {
   const { committed, epoch, firstVersionUnderWay } = rules
   if (committed !== null && manifestKey(committed) === object.key) return true
@@ -171,7 +179,7 @@ function isManifestKept(
     domains.some(({ manifest }) => manifest !== null && manifestKey(manifest) === object.key),
   )
   if (isCheckpointed) return true
-  return !clock.isPast(replacedAt.get(object.key) ?? object.modifiedAt)
+  return !clock.isPast(replacedBy.get(object.key) ?? object.modifiedAt)
 }
 
 function isTableGarbage(
@@ -187,9 +195,9 @@ function isTableGarbage(
 }
 
 /** Of the newest state that was flushed the delay ago; 0 when there is none. */
-function flushedSequence(chain: readonly Found<Manifest>[], clock: Clock): number {
-  for (const { object, content } of chain) {
-    if (clock.isPast(object.modifiedAt)) return content.lastSequence
+function flushedSequence({ counted }: Chain, clock: Clock): number {
+  for (const { manifest, by } of counted) {
+    if (clock.isPast(by)) return manifest.lastSequence
   }
   return 0
 }
