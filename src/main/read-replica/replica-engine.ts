@@ -37,7 +37,9 @@ export class ReplicaEngine {
   readonly #threads: PartitionThreads
   readonly #leases: readonly DomainLease[]
   readonly #followers: readonly DomainFollower[]
-  readonly #slots = new Slots(DOMAINS_AT_ONCE)
+  readonly #refreshSlots = new Slots(DOMAINS_AT_ONCE)
+  /** Leases do not wait for refreshes that the bucket holds up. */
+  readonly #leaseSlots = new Slots(DOMAINS_AT_ONCE)
   readonly #refreshing: Recurring
   readonly #renewing: Recurring
   #failure: MetastoreError | undefined
@@ -74,7 +76,7 @@ export class ReplicaEngine {
       domain => new ReplicaDomain(domain, () => this.refresh()),
     )
     this.#refreshing = new Recurring({
-      work: () => this.#overDomains(i => this.#followers[i].refresh()),
+      work: () => this.#overDomains(this.#refreshSlots, i => this.#followers[i].refresh()),
       intervalMs: refreshIntervalMs,
       intervalMsMax: Math.max(refreshIntervalMs, REFRESH_PAUSE_MS_MAX),
       ...{ clock: SYSTEM_CLOCK, random: Math.random },
@@ -82,7 +84,7 @@ export class ReplicaEngine {
     })
     const lookMs = Math.ceil(leaseMs / LEASE_LOOKS)
     this.#renewing = new Recurring({
-      work: () => this.#overDomains(i => this.#leases[i].renew()),
+      work: () => this.#overDomains(this.#leaseSlots, i => this.#leases[i].renew()),
       intervalMs: lookMs,
       intervalMsMax: lookMs,
       ...{ clock: SYSTEM_CLOCK, random: Math.random },
@@ -136,9 +138,9 @@ export class ReplicaEngine {
   }
 
   /** All of them, whatever becomes of the others. @throws the first failure */
-  async #overDomains(work: (domain: number) => Promise<void>): Promise<void> {
+  async #overDomains(slots: Slots, work: (domain: number) => Promise<void>): Promise<void> {
     const done = await Promise.allSettled(
-      this.cluster.domains.map((_, domain) => this.#slots.run(() => work(domain))),
+      this.cluster.domains.map((_, domain) => slots.run(() => work(domain))),
     )
     for (const one of done) if (one.status === 'rejected') throw one.reason
   }
@@ -193,8 +195,8 @@ export class ReplicaEngine {
   async #releaseLeases(): Promise<void> {
     const { logger } = this.#options.shared
     const graceOver = new AbortController()
-    const released = this.#overDomains(i => this.#leases[i].release()).catch((err: unknown) =>
-      logger.warn({ err }, 'a lease is left to expire'),
+    const released = this.#overDomains(this.#leaseSlots, i => this.#leases[i].release()).catch(
+      (err: unknown) => logger.warn({ err }, 'a lease is left to expire'),
     )
     const grace = sleep(CLOSE_GRACE_MS, undefined, { signal: graceOver.signal }).catch(() => {})
     await Promise.race([released, grace])
