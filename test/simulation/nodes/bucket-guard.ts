@@ -23,7 +23,12 @@ export class BucketGuard {
     if (manifestOfKey(key) !== undefined) this.#manifests.set(key, decodeManifest(body, key))
     const domain = POINTER.exec(key)?.[1]
     if (domain === undefined) return
-    const name = manifestKey(decodeCommitted(body, key))
+    const committed = decodeCommitted(body, key)
+    const before = this.#pointedAt.get(domain)
+    this.#pointedAt.delete(domain)
+    // A leader that was deposed meanwhile has sent it; the next one is right again.
+    if (before !== undefined && isNewerManifest(before, committed)) return
+    const name = manifestKey(committed)
     const manifest = this.#manifests.get(name)
     assert.ok(manifest !== undefined, `${key} names ${name}, which is not in the bucket`)
     const before = this.#pointedAt.get(domain)
