@@ -42,10 +42,12 @@ export class Calm {
 
   /** What is not as it should be in calm; empty when all is. */
   unsettled(): string {
-    const { clients, registrants, settings, operators } = this.#options
+    const { clients, registrants, settings, operators, nodes } = this.#options
     if (operators.unsettled !== '') return operators.unsettled
     const open = [...clients.underWay.map(({ what }) => what), ...registrants.underWay]
     if (open.length > 0) return `calls hang: ${open}`
+    const away = nodes.find(node => !node.isGone && node.open === undefined)
+    if (away !== undefined) return `node ${away.id} is not open`
     for (let domain = 0; domain < settings.domains; domain++) {
       const why = this.#unsettledDomain(domain)
       if (why !== '') return why

@@ -325,7 +325,7 @@ class NodeSimulation {
           // A call to the bucket that hangs since the storm may hold one back to its deadline.
           const ask = (): void =>
             this.#clients.call(0, node, input, isAnswered => {
-              if (!isAnswered) ask()
+              if (!isAnswered) this.#queue.after(LOOK_MS, ask)
             })
           this.#queue.after(0, ask)
         }
