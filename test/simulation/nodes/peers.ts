@@ -28,6 +28,8 @@ import type { Host } from './host.ts'
 export interface Packet {
   readonly from: number
   readonly to: number
+  /** Which life of the receiver the connection was with. */
+  readonly toLife: number
   readonly frame: Uint8Array
 }
 
@@ -35,6 +37,7 @@ export interface Packet {
 export interface Wire {
   send(packet: Packet): void
   isUp(node: number): boolean
+  lifeOf(node: number): number
   /** Whether a node connects to another one, of itself. */
   connects(node: number, to: number): boolean
   /** Ids of requests: no two nodes or lives of one use the same. */
@@ -155,11 +158,12 @@ export class Peers implements PeerTransport {
 
   #send(to: number, frame: Uint8Array): void {
     const from = this.#host.id
-    if (!this.#isClosed && this.#host.takesEffect()) this.#wire.send({ from, to, frame })
+    if (this.#isClosed || !this.#host.takesEffect()) return
+    this.#wire.send({ from, to, toLife: this.#wire.lifeOf(to), frame })
   }
 
   /** Raft messages are let through to members that this node has not heard of, as in production. */
-  receive({ from, frame }: Packet): void {
+  receive({ from, toLife, frame }: Packet): void {
     if (this.#isClosed) return
     const reader = new FrameReader(FRAME_BYTES_MAX)
     reader.push(frame)
@@ -168,8 +172,10 @@ export class Peers implements PeerTransport {
     const { type, content } = received
     if (type === FRAME_RAFT) {
       this.#handlers.onMessages(from, decodeRaftBatch(content, from, this.#host.id))
-    } else if (type === FRAME_REQUEST) this.#receiveRequest(from, content)
-    else if (type === FRAME_RESPONSE) this.#receiveResponse(content)
+    } else if (type === FRAME_REQUEST) {
+      // A connection ends with the process: only Raft may hear of before.
+      if (toLife === this.#host.life) this.#receiveRequest(from, content)
+    } else if (type === FRAME_RESPONSE) this.#receiveResponse(content)
     else throw new Error(`a frame of type ${type}`)
   }
 

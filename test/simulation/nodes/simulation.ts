@@ -128,6 +128,7 @@ class NodeSimulation {
     const wire = {
       send: (packet: Packet) => this.#network.send(packet),
       isUp: (id: number) => this.#nodes[id - 1]?.host.isUp ?? false,
+      lifeOf: (id: number) => this.#nodes[id - 1]?.host.life ?? 0,
       connects: (id: number, to: number) =>
         this.#nodes[id - 1]?.running?.peers?.connects(to) ?? false,
       nextRequest: () => ++this.#requests,
