@@ -24,16 +24,12 @@ export class BucketGuard {
     const domain = POINTER.exec(key)?.[1]
     if (domain === undefined) return
     const committed = decodeCommitted(body, key)
-    const before = this.#pointedAt.get(domain)
-    this.#pointedAt.delete(domain)
-    // A leader that was deposed meanwhile has sent it; the next one is right again.
-    if (before !== undefined && isNewerManifest(before, committed)) return
     const name = manifestKey(committed)
+    const before = this.#pointedAt.get(domain)
+    const isBack = before !== undefined && isNewerManifest(before, committed)
+    assert.ok(!isBack, `${key} goes back to ${name}`)
     const manifest = this.#manifests.get(name)
     assert.ok(manifest !== undefined, `${key} names ${name}, which is not in the bucket`)
-    const before = this.#pointedAt.get(domain)
-    const isBack = before !== undefined && isNewerManifest(before, manifest)
-    assert.ok(!isBack, `${key} goes back to ${name}`)
     this.#pointedAt.set(domain, manifest)
     this.#expectWhole(manifest, key)
   }

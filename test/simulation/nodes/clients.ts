@@ -143,7 +143,7 @@ export class Clients {
           const { code, message } = error
           end(`${code} ${message}`, false, () => {
             if (code === 'INDETERMINATE') this.unknown++
-            else if (REFUSALS.has(code)) {
+            else if (REFUSALS.has(code) || this.#isOutdated(input, error)) {
               this.refused++
               this.history.refuse(operation)
             } else onDefect(error)
@@ -151,6 +151,13 @@ export class Clients {
         },
       )
     })
+  }
+
+  /** A read that had begun by a manifest which was replaced, when its tables were collected. */
+  #isOutdated(input: KeyValueInput, { code, details }: MetastoreError): boolean {
+    const file = (details as { file?: unknown } | undefined)?.file
+    const { guard } = this.#options.bucket
+    return input.do === 'get' && code === 'CORRUPTION' && guard.isCollected(file)
   }
 
   /** The client goes on when the node has stopped. */

@@ -50,7 +50,7 @@ export class Nemesis {
       [4, () => operators.administer('transfer')],
       [5, () => operators.administer('flush')],
       [2, () => operators.administer('compact')],
-      [5, () => operators.administer('collectGarbage')],
+      [12, () => operators.administer('collectGarbage')],
       settings.changesMembers
         ? [12, () => operators.changeMembers()]
         : [4, () => operators.place()],

@@ -43,7 +43,7 @@ export function drawSettings(dice: Dice): NodeSettings {
     memtableBytesMax: dice.pick([4096, 16_384, 65_536]),
     logBytesMax: dice.pick([0, 32_768, 1_000_000]),
     flushIntervalMs: dice.pick([500, 3000, 60_000]),
-    garbageDelayMs: dice.pick([1000, 3000, 3_600_000]),
+    garbageDelayMs: dice.pick([0, 1000, 3_600_000]),
     readPath: dice.pick(['auto', 'worker']),
     blockCacheBytesMax: dice.pick([0, 65_536, 1_048_576]),
     tableMemoryBytesMax: dice.pick([0, 1_048_576]),
