@@ -79,7 +79,9 @@ export class SimDomain {
     const { now } = this.#world
     if (this.committed !== null) {
       const who = `a reader of the replaced version ${this.committed.version}`
-      this.holders.push({ who, keys: keysOf(this.committed), until: now + delayMs })
+      const objects = this.objectsAt(this.committed.lastSequence)
+      const keys = [...keysOf(this.committed), ...objects]
+      this.holders.push({ who, keys, until: now + delayMs })
     }
     this.committed = manifest
   }

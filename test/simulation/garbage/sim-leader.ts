@@ -20,7 +20,7 @@ import { describeTable, type SimDomain } from './sim-domain.ts'
 import type { World } from './world.ts'
 
 const BYTES = new Uint8Array(3)
-const DEADLINE_MS = 600_000
+const DEADLINE_MS = 60_000
 type Tables = TableDescription[]
 
 export class SimLeader {

@@ -117,7 +117,7 @@ export async function restore(
   const io = {
     run: async <T extends IoTask>(task: T): Promise<IoResults[T['type']]> =>
       (await runIoTask(task, {
-        ...{ bucket, deadlineMs: 600_000 },
+        ...{ bucket, deadlineMs: 60_000 },
         cacheOf: () => ({ write: async () => false, writeRange: async () => false }),
       })) as IoResults[T['type']],
   }
