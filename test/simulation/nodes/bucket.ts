@@ -18,10 +18,12 @@ import type { Dice } from '../dice.ts'
 import type { EventQueue } from '../event-queue.ts'
 import { BucketGuard } from './bucket-guard.ts'
 import type { Host } from './host.ts'
+import { Tails } from './tails.ts'
 
 /** A store that watches what is in it. */
 export class Bucket extends MemoryObjectStore {
   readonly guard: BucketGuard = new BucketGuard()
+  readonly tails: Tails = new Tails()
   readonly #onDefect: (error: unknown) => void
 
   constructor(now: () => number, onDefect: (error: unknown) => void) {
@@ -31,7 +33,11 @@ export class Bucket extends MemoryObjectStore {
 
   override async put(key: string, body: Uint8Array, options?: PutOptions): Promise<PutAnswer> {
     const outcome = await super.put(key, body, options)
-    if (outcome === 'created') this.#watch(() => this.guard.wasPut(key, body))
+    if (outcome !== 'created') return outcome
+    this.#watch(() => {
+      this.guard.wasPut(key, body)
+      this.tails.created(key, body)
+    })
     return outcome
   }
 

@@ -91,6 +91,23 @@ export class Calm {
     return ''
   }
 
+  /** What newest manifest and tail lack; empty when they are all there is. */
+  unshipped(): string {
+    const { settings, bucket } = this.#options
+    if (settings.tailIntervalMs === null) return ''
+    for (let domain = 0; domain < settings.domains; domain++) {
+      const leader = this.leaderOf(domain)
+      if (leader === undefined) return `nobody leads domain ${domain}`
+      const { uuid, visibleSequence, manifest } = leader.open.domains[domain]
+      const after = manifest?.lastSequence ?? 0
+      const reach = Math.max(after, bucket.tails.reach(uuid, after))
+      if (reach < visibleSequence) {
+        return `of domain ${domain}, ${reach} of ${visibleSequence} are in the bucket`
+      }
+    }
+    return ''
+  }
+
   leaderOf(domain: number): Leader | undefined {
     for (const node of this.#options.nodes) {
       const { open } = node

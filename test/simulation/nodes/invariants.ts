@@ -7,6 +7,7 @@
  *  3. A node that leads a domain for writers is the only one in its term.
  *  4. The pointer of a domain in the bucket never goes back, whoever moves it.
  *  5. A log is cut only up to what a manifest covers that the node has installed.
+ *  6. Tail objects never disagree, whoever has made them.
  */
 import assert from 'node:assert/strict'
 import type { Bucket } from './bucket.ts'
@@ -44,6 +45,7 @@ export class Invariants {
 
   observe({ id, running }: SimNode): void {
     if (running === undefined) return
+    assert.equal(this.#bucket.tails.defect, undefined)
     const { replication } = running
     const seen = this.#seenOf(running)
     for (const [number, domain] of running.domains.entries()) {

@@ -21,10 +21,17 @@ interface NodeOptions {
 export function checkedOptions(options: NodeOptions): CheckedOptions {
   const { nodeId, settings, cluster, members, bucket, logger } = options
   const { replicationFactor, electionTimeoutMs, heartbeatIntervalMs, workers } = settings
-  const { flushIntervalMs, logBytesMax, readPath, tableMemoryBytesMax, garbageDelayMs } = settings
+  const {
+    flushIntervalMs,
+    tailIntervalMs,
+    logBytesMax,
+    readPath,
+    tableMemoryBytesMax,
+    garbageDelayMs,
+  } = settings
   const checked = checkOptions({
     ...{ dataDir: NO_DIRECTORY, objectStore: bucket, logger, workers, readPath },
-    ...{ flushIntervalMs, logBytesMax, tableMemoryBytesMax, garbageDelayMs },
+    ...{ flushIntervalMs, tailIntervalMs, logBytesMax, tableMemoryBytesMax, garbageDelayMs },
     ioThreads: { min: 1, max: 2 },
     clusterId: cluster.clusterId,
     partitions: cluster.domains.length,

@@ -14,6 +14,7 @@ export interface NodeSettings {
   readonly logBytesMax: number
   readonly flushIntervalMs: number
   readonly garbageDelayMs: number
+  readonly tailIntervalMs: number | null
   readonly readPath: 'auto' | 'worker'
   readonly blockCacheBytesMax: number
   readonly tableMemoryBytesMax: number
@@ -44,6 +45,7 @@ export function drawSettings(dice: Dice): NodeSettings {
     logBytesMax: dice.pick([0, 32_768, 1_000_000]),
     flushIntervalMs: dice.pick([500, 3000, 60_000]),
     garbageDelayMs: dice.pick([0, 1000, 3_600_000]),
+    tailIntervalMs: dice.pick([1000, 5000, null]),
     readPath: dice.pick(['auto', 'worker']),
     blockCacheBytesMax: dice.pick([0, 65_536, 1_048_576]),
     tableMemoryBytesMax: dice.pick([0, 1_048_576]),

@@ -50,6 +50,7 @@ export interface NodeOutcome {
   readonly collected: number
   readonly changes: number
   readonly frames: number
+  readonly tails: number
   readonly timeMs: number
 }
 
@@ -184,6 +185,7 @@ class NodeSimulation {
     const { writes, reads, refused, unknown } = this.#clients
     const { requests, repeats } = this.#registrants
     const { collected } = this.#bucket.guard
+    const tails = this.#bucket.tails.count
     const { nowMs: timeMs } = this.#queue
     return {
       ...{ leaderships, manifests, cuts, rebuilds, writes, reads, refused, unknown },
@@ -191,6 +193,7 @@ class NodeSimulation {
         requests,
         repeats,
         collected,
+        tails,
         changes: this.#operators.changes,
         frames: this.#network.sent,
         timeMs,
@@ -259,6 +262,8 @@ class NodeSimulation {
         return
       }
       // With everything settled each domain writes something new, and flushes.
+      why = this.#calm.unshipped()
+      if (why !== '') continue
       isFlushed = await this.#probe(endMs)
     }
     assert.fail(`no end of the calm: ${why}`)
