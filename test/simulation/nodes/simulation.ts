@@ -25,14 +25,14 @@ import { SimNode } from './sim-node.ts'
 import { VirtualTime } from './virtual-time.ts'
 
 const STORMS = 2
-const STORM_MS = 4000
+const STORM_MS = 3000
 /** What calls, elections, retries and flushes may take when nothing is in their way. */
 const CALM_MS_MAX = 90_000
 const LOOK_MS = 300
 /** What a node may take to close, in calm. */
 const CLOSE_MS_MAX = 5000
 /** Only workers and bucket are slow for so long. */
-const SLOW_MS = 3000
+const SLOW_MS = 2000
 const CREATED_AT = 1_750_000_000_000
 
 /** What a run came to; of runs that never did a thing nothing is shown. */
