@@ -9,7 +9,8 @@
  *  2. Memtables end where a flush's manifest is installed: those wholly below it go with that, one
  *     that reaches further with the next. So a memtable that stays lacks no version that is newer
  *     than what it has: it counts before the tables.
- *  3. A manifest is used under a lease (domain-lease.ts).
+ *  3. A manifest is used under a lease (domain-lease.ts), and found by the pointer after that lease
+ *     was put (docs/garbage.md, "Readers").
  *  4. Memory is bounded: past FROZEN_MAX frozen memtables the tail waits for a manifest.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -100,14 +101,12 @@ export class DomainFollower {
 
   async #followManifest(): Promise<void> {
     const { lease } = this.#options
+    const installed = this.#domain.manifest
+    // Before the pointer is read: what it names then stays, and what is installed is still in use.
+    await lease.ensure(installed && nameOf(installed))
     for (let attempt = 1; ; attempt++) {
       const name = await this.#readPointer()
-      const { manifest } = this.#domain
-      if (name === null || (manifest !== null && !isNewerManifest(name, manifest))) {
-        await lease.ensure(manifest === null ? null : nameOf(manifest))
-        return
-      }
-      await lease.ensure(name)
+      if (name === null || (installed !== null && !isNewerManifest(name, installed))) return
       const key = manifestKey(name)
       const bytes = await this.#options.io.run({ type: 'read', key })
       if (bytes !== null) {

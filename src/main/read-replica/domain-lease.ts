@@ -3,7 +3,7 @@
  * the manifest that it names and every newer one, with their tables.
  *
  * Invariants
- *  1. No manifest is used before a lease that keeps it is in the bucket.
+ *  1. A lease that keeps a manifest is in the bucket before the pointer is read that names it.
  *  2. The lease moves on to a manifest when that one is installed, not before: until then reads
  *     need the tables of the one before.
  */
@@ -38,9 +38,12 @@ export class DomainLease {
     this.#options = options
   }
 
-  /** A manifest, or what the domain has without one, is about to be used. Invariant 1. */
+  /**
+   * The pointer is about to be read. Invariant 1.
+   * @param manifest the one in use; null: none yet, so that all is kept that the domain has
+   */
   async ensure(manifest: ManifestName | null): Promise<void> {
-    // One that is live names an older manifest, and keeps this one as well.
+    // One that is live names this manifest or an older one, and keeps every newer one as well.
     if (this.#leftMs() * 3 < this.#options.leaseMs) await this.#write(manifest)
   }
 

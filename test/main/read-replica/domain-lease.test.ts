@@ -5,9 +5,9 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { leaseKey, leasePrefix } from '../../../src/codec/bucket-layout.ts'
+import { leaseKey, leasePrefix, manifestKey, tableKey } from '../../../src/codec/bucket-layout.ts'
 import { decodeLease, type LeaseFile } from '../../../src/codec/lease-file.ts'
-import type { ManifestName } from '../../../src/codec/manifest.ts'
+import { decodeManifest, type ManifestName } from '../../../src/codec/manifest.ts'
 import type { IoRunner } from '../../../src/main/io-pool.ts'
 import { MemoryObjectStore } from '../../../src/main/object-stores/memory-object-store.ts'
 import { DomainLease } from '../../../src/main/read-replica/domain-lease.ts'
@@ -19,6 +19,7 @@ const DOMAIN = '00000000-0000-4000-8000-00000000000d'
 const READER = '00000000-0000-4000-8000-00000000000e'
 const KEY = leaseKey(DOMAIN, READER)
 const LEASE_MS = 900
+const NOTHING = new Uint8Array()
 
 class Lease {
   readonly bucket = new FaultyObjectStore(new MemoryObjectStore(), () => null)
@@ -160,6 +161,58 @@ test("a replica's leases are there before its manifests are read, renewed, moved
     assert.ok((moved?.manifest?.version ?? 0) > (first.manifest?.version ?? 0))
     await replica.close()
     assert.deepEqual(await leases(), [undefined, undefined])
+  } finally {
+    await fixture.close()
+  }
+})
+
+test('a flush and a collection right after the pointer was read take nothing away', async () => {
+  const fixture = await ReplicaFixture.open({ partitions: 1, garbageDelayMs: 0 })
+  try {
+    await fixture.put('a', '1')
+    await fixture.store.flush()
+    const [domain] = await fixture.domains()
+    const deleteNow = fixture.bucket.delete.bind(fixture.bucket)
+    let letDelete = (): void => {}
+    const mayDelete = new Promise<void>(resolve => {
+      letDelete = resolve
+    })
+    // What the collector has listed by now it deletes when the replica has its manifest.
+    const bucket = new FaultyObjectStore(fixture.bucket, () => null)
+    let collected: Promise<unknown> | undefined
+    const get = bucket.get.bind(bucket)
+    bucket.get = async (key, options) => {
+      const bytes = await get(key, options)
+      if (key.endsWith('/committed') && collected === undefined) {
+        await fixture.put('a', '2')
+        await fixture.store.flush()
+        await fixture.store.compact()
+        let hasListed = (): void => {}
+        const listed = new Promise<void>(resolve => {
+          hasListed = resolve
+        })
+        fixture.bucket.delete = async (...args) => {
+          hasListed()
+          await mayDelete
+          await deleteNow(...args)
+        }
+        collected = fixture.store.collectGarbage()
+        await Promise.race([listed, collected])
+      }
+      return bytes
+    }
+    await fixture.openReplica({ objectStore: bucket })
+    letDelete()
+    assert.ok(collected !== undefined)
+    await collected
+    const [{ key: lease }] = (await fixture.bucket.list(leasePrefix(domain))).objects
+    const { manifest: name } = decodeLease((await fixture.bucket.get(lease)) ?? NOTHING, lease)
+    assert.ok(name !== null)
+    const bytes = await fixture.bucket.get(manifestKey(name))
+    assert.ok(bytes !== null, 'the manifest that the replica reads by was collected')
+    for (const table of decodeManifest(bytes, 'manifest').tables) {
+      assert.ok(await fixture.bucket.head(tableKey(table)), `${tableKey(table)} was collected`)
+    }
   } finally {
     await fixture.close()
   }

@@ -95,7 +95,7 @@ describe('open', () => {
       assert.ok(fetched.every(({ key }) => key.endsWith('.sst')))
       assert.ok(fetched.length <= 3, `${fetched.length} requests for a first read`)
     }
-    const expected = ['get cluster.json', 'get committed', 'put lease', 'get manifest']
+    const expected = ['get cluster.json', 'put lease', 'get committed', 'get manifest']
     assert.deepEqual(asked[0], [...expected, 'put lease', 'list tail'])
     assert.deepEqual(asked[1], asked[0])
   })
