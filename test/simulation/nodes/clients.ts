@@ -52,6 +52,8 @@ export class Clients {
   writes = 0
   reads = 0
   refused = 0
+  /** Writes that were refused, by code. */
+  readonly refusedWrites: Map<string, number> = new Map()
   unknown = 0
 
   constructor(options: ClientsOptions) {
@@ -145,6 +147,9 @@ export class Clients {
             if (code === 'INDETERMINATE') this.unknown++
             else if (REFUSALS.has(code) || this.#isOutdated(input, error)) {
               this.refused++
+              if (input.do === 'put') {
+                this.refusedWrites.set(code, (this.refusedWrites.get(code) ?? 0) + 1)
+              }
               this.history.refuse(operation)
             } else onDefect(error)
           })

@@ -28,6 +28,10 @@ export interface NodeSettings {
   readonly changesMembers: boolean
   /** Disks say that they have synced, and have not: the cluster must be seen to break. */
   readonly disksLie: boolean
+  /** How far a node's clock is from true time at most, either way. */
+  readonly skewMsMax: number
+  /** How far the bucket's clock is ahead. */
+  readonly bucketSkewMs: number
 }
 
 export function drawSettings(dice: Dice): NodeSettings {
@@ -56,5 +60,7 @@ export function drawSettings(dice: Dice): NodeSettings {
     faultEveryMs: dice.pick([150, 400, 1000]),
     changesMembers: dice.chance(50),
     disksLie: false,
+    skewMsMax: 500,
+    bucketSkewMs: 0,
   }
 }

@@ -15,7 +15,6 @@ import type { NodeSettings } from './settings.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
 const PAGE_BYTES = 512
-const SKEW_MS_MAX = 500
 
 export interface SimNodeOptions {
   readonly id: number
@@ -52,10 +51,11 @@ export class SimNode {
   failsNextSync = false
 
   constructor(options: SimNodeOptions) {
-    const { id, queue, time, dice, trace, bucket, members } = options
+    const { id, queue, time, dice, trace, bucket, members, settings } = options
     this.#options = options
     this.id = id
-    const skewMs = dice.whole(-SKEW_MS_MAX, SKEW_MS_MAX)
+    const { skewMsMax } = settings
+    const skewMs = dice.whole(-skewMsMax, skewMsMax)
     this.host = new Host({ id, queue, time, trace, skewMs })
     this.host.onDying = kind => {
       this.#image = this.#crashed(kind)

@@ -54,6 +54,26 @@ export interface NodeOutcome {
   readonly timeMs: number
 }
 
+/** What a play has to do with. */
+export interface Stage {
+  readonly settings: NodeSettings
+  readonly queue: EventQueue
+  readonly cluster: ClusterFile
+  readonly nodes: readonly SimNode[]
+  readonly bucket: Bucket
+  readonly clients: Clients
+  readonly calm: Calm
+  /** Virtual time passes. */
+  pass(forMs: number): Promise<void>
+  callersGoOn(): void
+  callersPause(): void
+  /** Everything settles, is written to and flushed, and is the same everywhere. */
+  expectCalm(): Promise<void>
+}
+
+/** What happens in place of the storms, from the start of the nodes to the reads at the end. */
+export type Play = (stage: Stage) => Promise<void>
+
 /**
  * Runs a seed. One that fails is run again, to have its transcript; it must fail in the same way.
  * @param changed settings that shall not be those of the seed
@@ -62,11 +82,12 @@ export interface NodeOutcome {
 export async function simulateNodes(
   seed: number,
   changed: Partial<NodeSettings> = {},
+  play?: Play,
 ): Promise<NodeOutcome> {
-  const first = await outcomeOf(new NodeSimulation(seed, changed, false))
+  const first = await outcomeOf(new NodeSimulation(seed, changed, false), play)
   if (!(first instanceof Error)) return first
   const again = new NodeSimulation(seed, changed, true)
-  const second = await outcomeOf(again)
+  const second = await outcomeOf(again, play)
   const isSame = second instanceof Error && second.message === first.message
   const cause = isSame ? first : new Error('not deterministic: it went otherwise the second time')
   throw new SimulationFailure(seed, cause, again.transcript.lines)
@@ -79,9 +100,9 @@ export async function transcriptOf(seed: number): Promise<readonly string[]> {
   return simulation.transcript.lines
 }
 
-async function outcomeOf(simulation: NodeSimulation): Promise<NodeOutcome | Error> {
+async function outcomeOf(simulation: NodeSimulation, play?: Play): Promise<NodeOutcome | Error> {
   try {
-    return await simulation.run()
+    return await simulation.run(play)
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error))
   }
@@ -96,6 +117,7 @@ class NodeSimulation {
   readonly #network: Network<Packet>
   readonly #nodes: SimNode[] = []
   readonly #invariants: Invariants
+  readonly #cluster: ClusterFile
   readonly #clients: Clients
   readonly #registrants: Registrants
   readonly #operators: Operators
@@ -119,7 +141,7 @@ class NodeSimulation {
     const onDefect = (error: unknown): void => {
       this.#defect ??= error
     }
-    this.#bucket = new Bucket(() => CREATED_AT + queue.nowMs, onDefect)
+    this.#bucket = new Bucket(() => CREATED_AT + queue.nowMs + settings.bucketSkewMs, onDefect)
     this.#invariants = new Invariants(this.#bucket)
     this.#network = new Network(queue, dice.fork(), packet => {
       const node = this.#nodes[packet.to - 1]
@@ -135,6 +157,7 @@ class NodeSimulation {
       nextRequest: () => ++this.#requests,
     }
     const cluster = clusterOf(settings)
+    this.#cluster = cluster
     const shared = { settings, cluster, queue, time, wire, bucket: this.#bucket, trace, onDefect }
     const addNode = (id: number, members: readonly number[]): SimNode => {
       const node = new SimNode({ ...shared, id, members, dice: dice.fork() })
@@ -160,21 +183,11 @@ class NodeSimulation {
     })
   }
 
-  async run(): Promise<NodeOutcome> {
+  async run(play: Play = () => this.#storms()): Promise<NodeOutcome> {
     this.#time.install()
     try {
       for (const node of this.#nodes) this.#queue.after(0, () => node.start())
-      for (let storm = 0; storm < STORMS; storm++) {
-        this.#callersGoOn()
-        this.#nemesis.start()
-        await this.#pass(STORM_MS)
-        this.#nemesis.calm()
-        this.#callersPause()
-        await this.#expectCalm()
-        if (storm > 0) continue
-        await this.#expectHandOver()
-        await this.#expectSteadyTerms()
-      }
+      await play(this.#stage())
       await this.#readAll()
     } finally {
       this.#time.uninstall()
@@ -198,6 +211,31 @@ class NodeSimulation {
         frames: this.#network.sent,
         timeMs,
       },
+    }
+  }
+
+  async #storms(): Promise<void> {
+    for (let storm = 0; storm < STORMS; storm++) {
+      this.#callersGoOn()
+      this.#nemesis.start()
+      await this.#pass(STORM_MS)
+      this.#nemesis.calm()
+      this.#callersPause()
+      await this.#expectCalm()
+      if (storm > 0) continue
+      await this.#expectHandOver()
+      await this.#expectSteadyTerms()
+    }
+  }
+
+  #stage(): Stage {
+    return {
+      ...{ settings: this.#settings, queue: this.#queue, cluster: this.#cluster },
+      ...{ nodes: this.#nodes, bucket: this.#bucket, clients: this.#clients, calm: this.#calm },
+      pass: forMs => this.#pass(forMs),
+      callersGoOn: () => this.#callersGoOn(),
+      callersPause: () => this.#callersPause(),
+      expectCalm: () => this.#expectCalm(),
     }
   }
 
