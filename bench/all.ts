@@ -9,6 +9,7 @@ import { ETCD, loadPeers } from './peers/peers.ts'
 import { figureLine, HEADING, setUpBlock, setUpOf } from './report.ts'
 import { runCluster } from './workloads/cluster.ts'
 import { runCommits } from './workloads/commits.ts'
+import { runDisaster } from './workloads/disaster.ts'
 import { runFailover } from './workloads/failover.ts'
 import { runFlush } from './workloads/flush.ts'
 import { runLoad } from './workloads/load.ts'
@@ -41,6 +42,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   raft: { workloads: ['raft-commit', 'raft-tick'], run: runRaft },
   cluster: { workloads: ['cluster-commit', 'cluster-read'], run: runCluster },
   failover: { workloads: ['failover'], run: runFailover },
+  disaster: { workloads: ['disaster'], run: runDisaster },
   network: { workloads: ['network'], run: runNetwork },
 }
 

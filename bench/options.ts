@@ -25,6 +25,10 @@ export const WORKLOADS = [
   'cluster-commit',
   'cluster-read',
   'failover',
+  'disaster',
+  'restore',
+  'bucket',
+  'bucket-commits',
   'network',
 ] as const
 export type WorkloadName = (typeof WORKLOADS)[number]

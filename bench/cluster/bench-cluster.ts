@@ -1,4 +1,4 @@
-/** Three nodes as processes of this machine, over loopback, with one directory as their bucket. */
+/** Nodes as processes of this machine, over loopback, with one directory as their bucket. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -11,28 +11,38 @@ import type { NodeRequests, NodeResponse, RequestName } from './node-requests.ts
 
 const PROGRAM = fileURLToPath(new URL('./cluster-node.js', import.meta.url))
 const NODES = 3
+const CLUSTER_ID = '5b1f2c3d-0000-4000-8000-000000000001'
 /** Large enough that nothing is flushed. */
 const MEMTABLE_BYTES_MAX: number = 128 * 1024 * 1024
 const LOOK_MS = 20
 const TRANSFER_ATTEMPTS = 10
 const SETTLE_TIMEOUT_MS = 60_000
 
+export interface BenchClusterOptions {
+  /** Default 3; one is no cluster. */
+  nodes?: number
+  electionTimeoutMs: number
+  /** Instead of the bench's own. */
+  options?: Partial<MetastoreOptions>
+}
+
 export class BenchCluster implements AsyncDisposable {
   readonly #directory: string
   readonly #ports: readonly number[]
-  readonly #electionTimeoutMs: number
+  readonly #settings: BenchClusterOptions
   /** By node id. */
   readonly #nodes = new Map<number, NodeProcess>()
 
-  private constructor(directory: string, ports: readonly number[], electionTimeoutMs: number) {
+  private constructor(directory: string, ports: readonly number[], settings: BenchClusterOptions) {
     this.#directory = directory
     this.#ports = ports
-    this.#electionTimeoutMs = electionTimeoutMs
+    this.#settings = settings
   }
 
   /** Resolves when all partitions are led, as spreadLeaders() has it. */
-  static async start(directory: string, electionTimeoutMs: number): Promise<BenchCluster> {
-    const cluster = new BenchCluster(directory, await freePorts(NODES), electionTimeoutMs)
+  static async start(directory: string, settings: BenchClusterOptions): Promise<BenchCluster> {
+    const ports = await freePorts(settings.nodes ?? NODES)
+    const cluster = new BenchCluster(directory, ports, settings)
     try {
       await Promise.all(cluster.nodeIds.map(nodeId => cluster.open(nodeId)))
       await cluster.spreadLeaders()
@@ -54,20 +64,29 @@ export class BenchCluster implements AsyncDisposable {
     await node.ask('open', this.#options(nodeId))
   }
 
+  /** Where it is kept, and as what: all that a restore gets to know. */
+  get source(): { objectStore: string; clusterId: string } {
+    return { objectStore: `file:${join(this.#directory, 'bucket')}`, clusterId: CLUSTER_ID }
+  }
+
   #options(nodeId: number): MetastoreOptions {
+    const { electionTimeoutMs, options } = this.#settings
     const members = this.#ports.map((port, i) => ({ nodeId: i + 1, host: HOST, port }))
     return {
       dataDir: join(this.#directory, `node-${nodeId}`),
-      objectStore: `file:${join(this.#directory, 'bucket')}`,
+      ...this.source,
       partitions: DOMAINS,
       memtableBytesMax: MEMTABLE_BYTES_MAX,
-      cluster: {
-        nodeId,
-        listen: { host: HOST, port: this.#ports[nodeId - 1] },
-        members,
-        secret: 'of the bench',
-        electionTimeoutMs: this.#electionTimeoutMs,
-      },
+      ...options,
+      ...(members.length > 1 && {
+        cluster: {
+          nodeId,
+          listen: { host: HOST, port: this.#ports[nodeId - 1] },
+          members,
+          secret: 'of the bench',
+          electionTimeoutMs,
+        },
+      }),
     }
   }
 
@@ -94,7 +113,7 @@ export class BenchCluster implements AsyncDisposable {
    * whoever was there first.
    */
   async spreadLeaders(): Promise<number[]> {
-    const wanted = (domain: number): number => this.nodeIds[domain % NODES]
+    const wanted = (domain: number): number => this.nodeIds[domain % this.nodeIds.length]
     for (let attempt = 0; attempt < TRANSFER_ATTEMPTS; attempt++) {
       const leaders = await this.settled()
       const others = leaders.flatMap((leader, domain) =>
@@ -136,6 +155,15 @@ export class BenchCluster implements AsyncDisposable {
     return performance.timeOrigin + performance.now()
   }
 
+  /** SIGKILL of all at once; resolves when they are gone. @returns as kill() */
+  async killAll(): Promise<number> {
+    const nodes = [...this.#nodes.values()]
+    const killedAt = Date.now()
+    for (const nodeId of this.nodeIds) this.kill(nodeId)
+    await Promise.all(nodes.map(node => node.exited))
+    return killedAt
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#nodes.values()].map(node => node.end()))
   }
@@ -144,12 +172,12 @@ export class BenchCluster implements AsyncDisposable {
 /** A forked node, which answers one request after the other. */
 class NodeProcess {
   readonly #child: ChildProcess
-  readonly #exited: Promise<unknown>
+  readonly exited: Promise<unknown>
   #waiter: { resolve: (answer: unknown) => void; reject: (error: Error) => void } | undefined
 
   constructor() {
     this.#child = fork(PROGRAM, { serialization: 'advanced', stdio: ['ignore', 2, 2, 'ipc'] })
-    this.#exited = once(this.#child, 'exit')
+    this.exited = once(this.#child, 'exit')
     this.#child.on('message', (response: NodeResponse) => {
       if ('error' in response) this.#waiter?.reject(new Error(`a node says: ${response.error}`))
       else this.#waiter?.resolve(response.answer)
@@ -177,7 +205,7 @@ class NodeProcess {
       await this.ask('close', undefined)
     } finally {
       if (this.#child.connected) this.#child.disconnect()
-      await this.#exited
+      await this.exited
     }
   }
 }

@@ -3,7 +3,8 @@
  * itself. It is driven by the process that forked it, and ends with it.
  */
 import { Metastore, type MetastoreOptions } from '../../src/index.ts'
-import { NodeLoads } from './node-loads.ts'
+import { NodeFlow } from './node-flow.ts'
+import { NodeLoads, type Share } from './node-loads.ts'
 import type { NodeRequest, NodeRequests, NodeResponse, RequestName } from './node-requests.ts'
 import { NodeWriters } from './node-writers.ts'
 
@@ -14,8 +15,10 @@ type Handlers = {
 interface OpenNode {
   nodeId: number
   store: Metastore
+  share: Share
   loads: NodeLoads
   writers: NodeWriters
+  flow?: NodeFlow
 }
 
 let node: OpenNode | undefined
@@ -27,11 +30,12 @@ function opened(): OpenNode {
 
 async function open(options: MetastoreOptions): Promise<void> {
   const store = await Metastore.open(options)
-  const { nodeId = 1, members = [] } = options.cluster ?? {}
+  const { nodeId, members } = options.cluster ?? { nodeId: 1, members: [{ nodeId: 1 }] }
   const share = { of: members.length, index: members.findIndex(one => one.nodeId === nodeId) }
   node = {
     nodeId,
     store,
+    share,
     loads: new NodeLoads(store, share),
     writers: new NodeWriters(store, share),
   }
@@ -41,9 +45,10 @@ const HANDLERS: Handlers = {
   open,
   partitions: async () => {
     const { partitions } = await opened().store.status()
-    return partitions.map(({ leader, committedSequence: sequence }) => ({
+    return partitions.map(({ leader, committedSequence: sequence, shippedSequence }) => ({
       leader: leader ?? 0,
       sequence,
+      shipped: shippedSequence ?? 0,
     }))
   },
   lead: async ({ partition }) => {
@@ -56,7 +61,18 @@ const HANDLERS: Handlers = {
   load: ask => opened().loads.run(ask.kind, ask),
   beginWriting: async ask => opened().writers.begin(ask.partitions),
   endWriting: ask => opened().writers.end(ask.since),
+  beginFlow: async ask => {
+    const { store, share } = opened()
+    opened().flow = await NodeFlow.begin(store, share, ask)
+  },
+  flush: () => opened().store.flush(),
+  flowReport: async () => {
+    const { flow } = opened()
+    if (flow === undefined) throw new Error('nothing flows')
+    return flow.report()
+  },
   close: async () => {
+    await node?.flow?.end()
     await node?.store.close()
     node = undefined
   },

@@ -27,7 +27,35 @@ export interface NodeRequests {
    * epoch; what was acknowledged is read and compared first.
    */
   endWriting: { ask: { since: number }; answer: WritingReport }
+  /** Commits until it is killed; resolves when they flow. */
+  beginFlow: { ask: FlowSettings; answer: unknown }
+  /** What was acknowledged before is in tables, and a restore finds them. */
+  flush: { ask: undefined; answer: unknown }
+  flowReport: { ask: undefined; answer: FlowReport }
   close: { ask: undefined; answer: unknown }
+}
+
+export interface FlowSettings {
+  /** Extents of a commit. */
+  extents: number
+  /** Of this node; null: as fast as it goes. */
+  ratePerSecond: number | null
+  inFlight: number
+  commitsMax: number
+  /** Where it is kept what was acknowledged (acknowledgements.ts). */
+  journalPath: string
+}
+
+export interface FlowReport {
+  /** Acknowledged so far. */
+  commits: number
+  elapsedMs: number
+  /** The most that status() has told of the tail's lag. */
+  lagMsMax: number
+  /** What status() tells now: writes that are older would not be lost. */
+  recoveryPointMs: number
+  /** When it told that; milliseconds since the epoch. */
+  at: number
 }
 
 export interface PartitionView {
@@ -35,6 +63,8 @@ export interface PartitionView {
   leader: number
   /** Of the newest write that reads on this node see. */
   sequence: number
+  /** Up to there the tail is in the bucket; 0 when this node does not know. */
+  shipped: number
 }
 
 export interface WritingReport {

@@ -55,7 +55,9 @@ async function withClusters(
 ): Promise<void> {
   const folder = join(directory, name)
   await mkdir(folder)
-  await using cluster = await BenchCluster.start(join(folder, 'nodes'), ELECTION_TIMEOUT_MS)
+  await using cluster = await BenchCluster.start(join(folder, 'nodes'), {
+    electionTimeoutMs: ELECTION_TIMEOUT_MS,
+  })
   await using etcd = hasEtcd ? await EtcdCluster.start(join(folder, 'etcd')) : undefined
   const durationMs = isSmall ? 50 : 2000
   await measure(new ClusterCases(cluster, etcd, durationMs, Math.min(rows, READ_ROWS_MAX)))

@@ -24,7 +24,9 @@ export async function runFailover(context: BenchContext): Promise<void> {
 
 async function failover(context: BenchContext, rows: number): Promise<void> {
   const directory = join(context.directory, `${rows}-rows`)
-  await using cluster = await BenchCluster.start(directory, ELECTION_TIMEOUT_MS)
+  await using cluster = await BenchCluster.start(directory, {
+    electionTimeoutMs: ELECTION_TIMEOUT_MS,
+  })
   await cluster.askAll('fill', { kind: 'records', rows })
   await context.measure({
     workload: 'failover',
