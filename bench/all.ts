@@ -2,11 +2,20 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BenchContext } from './bench-context.ts'
+import { directoryBucket, S3Bucket } from './buckets.ts'
 import { htmlReport } from './html-report.ts'
 import { type Figure, measure } from './measure.ts'
-import { type BenchOptions, parseOptions, USAGE, type WorkloadName } from './options.ts'
-import { ETCD, loadPeers } from './peers/peers.ts'
+import {
+  type BenchOptions,
+  parseOptions,
+  S3_WORKLOADS,
+  USAGE,
+  type WorkloadName,
+} from './options.ts'
+import { ETCD, loadPeers, type Peers } from './peers/peers.ts'
 import { figureLine, HEADING, setUpBlock, setUpOf } from './report.ts'
+import { runBucket } from './workloads/bucket.ts'
+import { runBucketCommits } from './workloads/bucket-commits.ts'
 import { runCluster } from './workloads/cluster.ts'
 import { runCommits } from './workloads/commits.ts'
 import { runDisaster } from './workloads/disaster.ts'
@@ -19,6 +28,7 @@ import { runNetwork } from './workloads/network.ts'
 import { runRaft } from './workloads/raft.ts'
 import { runReads } from './workloads/reads.ts'
 import { runReplica } from './workloads/replica.ts'
+import { runRestore } from './workloads/restore.ts'
 import { runTail } from './workloads/tail.ts'
 
 interface Bench {
@@ -43,6 +53,9 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   cluster: { workloads: ['cluster-commit', 'cluster-read'], run: runCluster },
   failover: { workloads: ['failover'], run: runFailover },
   disaster: { workloads: ['disaster'], run: runDisaster },
+  restore: { workloads: ['restore'], run: runRestore },
+  bucket: { workloads: ['bucket'], run: runBucket },
+  'bucket-commits': { workloads: ['bucket-commits'], run: runBucketCommits },
   network: { workloads: ['network'], run: runNetwork },
 }
 
@@ -50,9 +63,23 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`)
 }
 
+/** Undefined when it is not needed, or not there: then it is among the missing peers. */
+async function s3Bucket({ workloads }: BenchOptions, peers: Peers): Promise<S3Bucket | undefined> {
+  if (!S3_WORKLOADS.some(workload => workloads.includes(workload))) return undefined
+  try {
+    const bucket = await S3Bucket.create()
+    peers.servers.push({ name: 'S3', version: bucket.endpoint, settings: 'defaults of the SDK' })
+    return bucket
+  } catch (error) {
+    peers.missing.push({ name: 'S3', reason: String(error) })
+    return undefined
+  }
+}
+
 async function runBenches(options: BenchOptions, folder: string): Promise<void> {
   const { workloads, rounds, rows, isSmall, jsonPath, htmlPath } = options
   const peers = loadPeers(options.peers)
+  await using s3 = await s3Bucket(options, peers)
   const setUp = setUpOf(options, peers)
   const figures: Figure[] = []
   say(setUpBlock(setUp))
@@ -64,6 +91,7 @@ async function runBenches(options: BenchOptions, folder: string): Promise<void> 
     say(HEADING)
     await run({
       ...{ isSmall, rounds, rows, directory, wants, peers: peers.present },
+      buckets: [directoryBucket(directory), ...(s3 === undefined ? [] : [s3.of(bench)])],
       hasEtcd: peers.servers.some(({ name }) => name === ETCD),
       measure: async (...cases) => {
         const measured = await measure(bench, rounds, cases)

@@ -1,4 +1,5 @@
 /** What a bench is run with. */
+import type { BenchBucket } from './buckets.ts'
 import type { Case, Figure } from './measure.ts'
 import type { WorkloadName } from './options.ts'
 import type { Contender } from './peers/key-value-store.ts'
@@ -12,6 +13,8 @@ export interface BenchContext {
   peers: readonly Contender[]
   /** Whether etcd is there to be compared with. */
   hasEtcd: boolean
+  /** A directory, and S3 where there is a server. */
+  buckets: readonly BenchBucket[]
   /** A folder of the bench's own; it goes when the process ends. */
   directory: string
   wants: (workload: WorkloadName) => boolean

@@ -31,6 +31,8 @@ export const WORKLOADS = [
   'bucket-commits',
   'network',
 ] as const
+/** Those that are measured on S3 as well. */
+export const S3_WORKLOADS: readonly WorkloadName[] = ['replica-cold-start', 'restore', 'bucket']
 export type WorkloadName = (typeof WORKLOADS)[number]
 
 export interface BenchOptions {
