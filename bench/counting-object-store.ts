@@ -18,7 +18,7 @@ export class CountingObjectStore implements ObjectStore {
   gets = 0
   bytes = 0
   /** Bytes put, by what was put: 'tail', 'table', 'manifest', 'committed'... */
-  readonly putBytes = new Map<string, number>()
+  readonly putBytes: Map<string, number> = new Map()
 
   constructor(inner: ObjectStore) {
     this.#inner = inner

@@ -5,9 +5,10 @@
  *
  *   {"format": "waymark-members", "version": 1, "change": 3, "members": [{nodeId, host, port}]}
  */
-import { open, readFile, rename } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { corruption } from '../../codec/errors.ts'
+import { writeDurably } from '../durable-file.ts'
 import type { PeerAddress } from '../net/options.ts'
 
 const FORMAT = 'waymark-members'
@@ -29,12 +30,12 @@ export interface MemberList {
 export type KnownMembers = Pick<MemberBook, 'list' | 'addresses' | 'adopt'>
 
 export class MemberBook {
-  readonly #path: string
+  readonly #dataDir: string
   #list: MemberList
   #writing: Promise<void> = Promise.resolve()
 
-  private constructor(path: string, list: MemberList) {
-    this.#path = path
+  private constructor(dataDir: string, list: MemberList) {
+    this.#dataDir = dataDir
     this.#list = list
   }
 
@@ -42,10 +43,10 @@ export class MemberBook {
   static async open(dataDir: string, initial: readonly Member[]): Promise<MemberBook> {
     const path = join(dataDir, FILE)
     try {
-      return new MemberBook(path, parseMembers(await readFile(path, 'utf8'), path))
+      return new MemberBook(dataDir, parseMembers(await readFile(path, 'utf8'), path))
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-      return new MemberBook(path, { change: 0, members: initial })
+      return new MemberBook(dataDir, { change: 0, members: initial })
     }
   }
 
@@ -59,25 +60,26 @@ export class MemberBook {
 
   /** Takes a newer list over, durably. @returns whether it is newer */
   async adopt(list: MemberList): Promise<boolean> {
-    if (list.change <= this.#list.change) return false
+    if (!isNewerList(list, this.#list)) return false
     this.#list = list
     const text = JSON.stringify({ format: FORMAT, version: VERSION, ...list })
-    this.#writing = this.#writing.then(() => this.#write(text))
+    this.#writing = this.#writing.then(() => writeDurably(this.#dataDir, FILE, text))
     await this.#writing
     return true
   }
+}
 
-  async #write(text: string): Promise<void> {
-    const unfinished = `${this.#path}.new`
-    const file = await open(unfinished, 'w')
-    try {
-      await file.writeFile(text)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(unfinished, this.#path)
-  }
+/**
+ * Whether a list is to take the place of another one: a later change. Of two changes that were made
+ * at once, at two nodes, all nodes take the same one; the other is lost, as its caller can see.
+ */
+export function isNewerList(list: MemberList, than: MemberList): boolean {
+  if (list.change !== than.change) return list.change > than.change
+  return list.change > 0 && textOf(list) > textOf(than)
+}
+
+function textOf({ members }: MemberList): string {
+  return JSON.stringify(members.map(({ nodeId, host, port }) => [nodeId, host, port]))
 }
 
 /** @throws CORRUPTION naming `source` */

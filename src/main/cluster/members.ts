@@ -305,6 +305,9 @@ export class Members {
         }
       }),
     )
+    // Another change was made at the same time, elsewhere, and this one has given way.
+    const isLost = added.some(({ nodeId }) => book.addresses.get(nodeId) === undefined)
+    if (isLost) throw changedElsewhere()
     if (removed.length > 0) await this.#announce(left)
   }
 
@@ -405,6 +408,11 @@ function notMoved(domain: number, voters: readonly number[]): MetastoreError {
     'UNAVAILABLE',
     `metastore partition ${domain} did not come to the voters ${voters} in time; call it again`,
   )
+}
+
+function changedElsewhere(): MetastoreError {
+  const message = 'the members were changed at another node at the same time; call it again'
+  return new MetastoreError('UNAVAILABLE', message)
 }
 
 /** @throws UNAVAILABLE when it takes longer */

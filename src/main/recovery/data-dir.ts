@@ -10,12 +10,13 @@
  *   cache/          copies of tables, under their names in the bucket
  */
 import { closeSync, openSync } from 'node:fs'
-import { access, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { access, mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type ClusterFile, decodeCluster } from '../../codec/cluster-file.ts'
 import { conflict, corruption } from '../../codec/errors.ts'
 import { decodeReplica, encodeReplica, type ReplicaFile } from '../../codec/replica-file.ts'
 import { fsExtensions } from '../../shared/fs-extensions.ts'
+import { syncDirectory, writeDurably } from '../durable-file.ts'
 
 const CLUSTER_FILE = 'cluster.json'
 const INTENT_FILE = 'cluster.json.creating'
@@ -93,7 +94,7 @@ export class DataDir {
 
   /** Notes what is to be created, durably, before the bucket hears of it. */
   async writeIntent(bytes: Uint8Array): Promise<void> {
-    await this.#write(INTENT_FILE, bytes)
+    await writeDurably(this.path, INTENT_FILE, bytes)
   }
 
   /** Ends a creation: after this the directory is a cluster's, whatever happens. */
@@ -125,7 +126,7 @@ export class DataDir {
 
   async writeNode(node: NodeIdentity): Promise<void> {
     const text = JSON.stringify({ format: NODE_FORMAT, version: NODE_VERSION, ...node })
-    await this.#write(NODE_FILE, text)
+    await writeDurably(this.path, NODE_FILE, text)
   }
 
   /** Which read replica this is; undefined when it is none, or not yet. @throws CORRUPTION */
@@ -140,21 +141,7 @@ export class DataDir {
   }
 
   async writeReplica(replica: ReplicaFile): Promise<void> {
-    await this.#write(REPLICA_FILE, encodeReplica(replica))
-  }
-
-  /** A file, durably, whole or not at all. */
-  async #write(name: string, contents: Uint8Array | string): Promise<void> {
-    const path = join(this.path, name)
-    const file = await open(`${path}.new`, 'w')
-    try {
-      await file.writeFile(contents)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(`${path}.new`, path)
-    await syncDirectory(this.path)
+    await writeDurably(this.path, REPLICA_FILE, encodeReplica(replica))
   }
 
   /** Removes what a creation that did not end has left; nothing of it was ever acknowledged. */
@@ -177,14 +164,5 @@ async function exists(path: string): Promise<boolean> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
     throw error
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r')
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
   }
 }

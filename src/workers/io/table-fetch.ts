@@ -19,6 +19,9 @@ import type { TableCache } from './cache-files.ts'
 /** The first guess at the size of all that is not blocks: right for tables of some 10 MiB. */
 const TAIL_BYTES = 512 * 1024
 
+/** A read that the bucket leaves hanging is asked again, before whoever waits gives up. */
+const ATTEMPT_MS = 10_000
+
 export interface FetchContext {
   bucket: ObjectStore
   cache: TableCache
@@ -146,7 +149,7 @@ export async function getRange(
   offset: number,
   length: number,
 ): Promise<Uint8Array> {
-  return withRetry({ deadlineMs }, async signal => {
+  return withRetry({ deadlineMs, attemptTimeoutMs: ATTEMPT_MS }, async signal => {
     const bytes = await bucket.get(name, { offset, length, signal })
     if (bytes === null) throw corruption(`${name} is not in the bucket`, { file: name })
     if (bytes.length !== length) await expectLonger(bucket, name, offset + length, signal)

@@ -1,6 +1,10 @@
 /** A node over all its lives: its host, its disk, its way to the bucket, and what runs now. */
 import type { ClusterFile } from '../../../src/codec/cluster-file.ts'
-import type { KnownMembers, MemberList } from '../../../src/main/cluster/member-book.ts'
+import {
+  isNewerList,
+  type KnownMembers,
+  type MemberList,
+} from '../../../src/main/cluster/member-book.ts'
 import type { Logger } from '../../../src/main/options.ts'
 import { type DiskOperation, FakeDisk } from '../../main/log/fake-disk.ts'
 import type { Dice } from '../dice.ts'
@@ -208,7 +212,7 @@ class Book implements KnownMembers {
   }
 
   async adopt(list: MemberList): Promise<boolean> {
-    if (list.change <= this.list.change) return false
+    if (!isNewerList(list, this.list)) return false
     this.list = list
     return true
   }
