@@ -11,7 +11,6 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { Engine } from '../../../src/main/engine.ts'
-import type { MemoryObjectStore } from '../../../src/main/object-stores/memory-object-store.ts'
 import { checkOptions } from '../../../src/main/options.ts'
 import { temporaryDirectory } from '../../temporary-directory.ts'
 import { SimulationFailure } from '../failure.ts'
@@ -68,7 +67,7 @@ for (const kind of KINDS) {
         Object.keys(refused).filter(code => code !== 'OVERLOADED'),
         [],
       )
-      assert.equal((refused.OVERLOADED ?? 0) > 0, kind.isDead, 'OVERLOADED at the limits')
+      if (kind.isDead) assert.ok(refused.OVERLOADED > 0, 'refused at the limits')
       assert.ok(tailSequences > 0, 'a restore needs tail objects as well')
       assert.deepEqual(await restored(found), found.contents)
     }

@@ -16,6 +16,11 @@ const SHORT: Partial<NodeSettings> = { electionTimeoutMs: 1000, heartbeatInterva
 /** An hour is not all heartbeats. */
 const LONG: Partial<NodeSettings> = { electionTimeoutMs: 6000, heartbeatIntervalMs: 2000 }
 
+/** A memtable takes 8 MiB past its size before a write finds no room: values to fill that soon. */
+const LARGE: Partial<NodeSettings> = {
+  ...{ domains: 1, valueBytesMax: 800_000, segmentBytesMax: 4_194_304, logBytesMax: 67_108_864 },
+}
+
 function kind(
   name: string,
   weather: Partial<BucketWeather>,
@@ -30,11 +35,15 @@ export const KINDS: readonly WeatherKind[] = [
   kind(
     'fails for an hour',
     { failedPercent: 100 },
-    { isDead: true, lastsMs: 60 * MINUTE_MS, settings: LONG },
+    { isDead: true, lastsMs: 60 * MINUTE_MS, settings: { ...LONG, ...LARGE } },
   ),
   kind('loses answers', { lostPercent: 60 }),
   kind('cuts what it answers', { cutPercent: 70 }),
-  kind('hangs', { hungPercent: 100 }, { isDead: true, lastsMs: 5 * MINUTE_MS }),
+  kind(
+    'hangs',
+    { hungPercent: 100 },
+    { isDead: true, lastsMs: 5 * MINUTE_MS, settings: { ...SHORT, ...LARGE } },
+  ),
   kind(
     'has clocks that are minutes apart',
     {},

@@ -8,7 +8,7 @@ import { TableReader } from '../../../src/codec/table/table-reader.ts'
 import { formatUuid } from '../../../src/codec/uuid.ts'
 import type { DomainHandle } from '../../../src/main/domain-handle.ts'
 import { MemtableCursor } from '../../../src/shared/memtable-cursor.ts'
-import type { Bucket } from './bucket.ts'
+import type { ObjectStore } from '../../../src/shared/object-store.ts'
 
 export interface Contents {
   /** The number of rows, and a hash of all of them. */
@@ -24,7 +24,10 @@ interface Row {
 }
 
 /** Of the rows at or below the visible sequence. */
-export async function contentsOf(domain: DomainHandle, bucket: Bucket): Promise<Contents> {
+export async function contentsOf(
+  domain: DomainHandle,
+  bucket: Pick<ObjectStore, 'get'>,
+): Promise<Contents> {
   const rows = new Map<string, Row>()
   const add = (key: Uint8Array, sequence: number, isDelete: boolean, value: Uint8Array): void => {
     const name = toHex(key)

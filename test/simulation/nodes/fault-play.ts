@@ -14,11 +14,11 @@ import type { NodeSettings } from './settings.ts'
 import { type Play, type Stage, simulateNodes } from './simulation.ts'
 
 /** Clients work at the beginning of the weather, so long in sum that memtables and queues fill. */
-const FILL_MS = 30_000
+const FILL_MS = 12_000
 /** Then in bursts, so that an hour does not take one. */
-const BURST_MS = 1500
-const BURSTS = 6
-const FAIR_MS = 3000
+const BURST_MS = 800
+const BURSTS = 5
+const FAIR_MS = 2000
 const SHIP_MS_MAX = 90_000
 const LOOK_MS = 300
 const GARBAGE_DELAY_MS = 2000
@@ -26,10 +26,10 @@ const GARBAGE_DELAY_MS = 2000
 const CLOCKS_MS = 15 * 60_000
 
 const SETTINGS: Partial<NodeSettings> = {
-  ...{ nodes: 3, replicationFactor: 3, domains: 2, changesMembers: false, keys: 8 },
-  ...{ memtableBytesMax: 8192, logBytesMax: 1_000_000, valueBytesMax: 1000, readsPercent: 40 },
+  ...{ nodes: 3, replicationFactor: 3, domains: 2, changesMembers: false, keys: 3 },
+  ...{ memtableBytesMax: 8192, logBytesMax: 1_000_000, valueBytesMax: 2000, readsPercent: 30 },
   ...{ flushIntervalMs: 60_000, tailIntervalMs: 1000, garbageDelayMs: GARBAGE_DELAY_MS },
-  ...{ segmentBytesMax: 16_384, clients: 4 },
+  ...{ segmentBytesMax: 65_536, clients: 4 },
 }
 
 export interface FaultRun {
