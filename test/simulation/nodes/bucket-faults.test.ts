@@ -15,6 +15,7 @@ import { checkOptions } from '../../../src/main/options.ts'
 import { temporaryDirectory } from '../../temporary-directory.ts'
 import { SimulationFailure } from '../failure.ts'
 import { KINDS } from './bucket-weather.ts'
+import { runClocks } from './clocks-play.ts'
 import { contentsOf } from './contents.ts'
 import { type FaultRun, runFaults } from './fault-play.ts'
 
@@ -71,5 +72,11 @@ for (const kind of KINDS) {
       assert.ok(tailSequences > 0, 'a restore needs tail objects as well')
       assert.deepEqual(await restored(found), found.contents)
     }
+  })
+}
+
+for (const minutes of [-4, 4]) {
+  test(`leases and checkpoints of clocks that are behind; the bucket's is off by ${minutes} minutes`, async () => {
+    for (let seed = 1; seed <= SEEDS; seed++) await runClocks(seed, minutes * 60_000)
   })
 }

@@ -25,7 +25,7 @@ const GARBAGE_DELAY_MS = 2000
 /** More than clocks are apart. */
 const CLOCKS_MS = 15 * 60_000
 
-const SETTINGS: Partial<NodeSettings> = {
+export const FAULT_SETTINGS: Partial<NodeSettings> = {
   ...{ nodes: 3, replicationFactor: 3, domains: 2, changesMembers: false, keys: 3 },
   ...{ memtableBytesMax: 8192, logBytesMax: 1_000_000, valueBytesMax: 2000, readsPercent: 30 },
   ...{ flushIntervalMs: 60_000, tailIntervalMs: 1000, garbageDelayMs: GARBAGE_DELAY_MS },
@@ -50,16 +50,14 @@ export interface FaultRun {
 /** @throws SimulationFailure */
 export async function runFaults(seed: number, kind: WeatherKind): Promise<FaultRun> {
   const run: Partial<FaultRun> = {}
-  await simulateNodes(seed, { ...SETTINGS, ...kind.settings }, playOf(kind, run))
+  await simulateNodes(seed, { ...FAULT_SETTINGS, ...kind.settings }, playOf(kind, run))
   return run as FaultRun
 }
 
 function playOf(kind: WeatherKind, run: Partial<FaultRun>): Play {
   return async stage => {
-    const { cluster, bucket } = stage
-    run.cluster = cluster
-    await bucket.put(clusterKey(cluster.clusterId), encodeCluster(cluster))
-    await settled(stage)
+    run.cluster = stage.cluster
+    await begun(stage)
     stage.clients.goOn()
     await stage.pass(FAIR_MS)
     stage.clients.pause()
@@ -71,8 +69,11 @@ function playOf(kind: WeatherKind, run: Partial<FaultRun>): Play {
   }
 }
 
-async function settled(stage: Stage): Promise<void> {
-  await until(stage, () => stage.calm.unsettled())
+/** The bucket has the cluster, and every domain its leader. */
+export async function begun(stage: Stage): Promise<void> {
+  const { cluster, bucket, calm } = stage
+  await bucket.put(clusterKey(cluster.clusterId), encodeCluster(cluster))
+  await until(stage, () => calm.unsettled())
 }
 
 async function until(stage: Stage, why: () => string): Promise<void> {
@@ -142,7 +143,7 @@ async function goOn(stage: Stage, run: Partial<FaultRun>): Promise<void> {
 }
 
 /** With everything flushed, and the delay over, nothing is left but what is named. */
-async function garbageGoes(stage: Stage): Promise<void> {
+export async function garbageGoes(stage: Stage): Promise<void> {
   const { bucket, cluster, settings } = stage
   await stage.expectCalm()
   await stage.pass(settings.garbageDelayMs + CLOCKS_MS)

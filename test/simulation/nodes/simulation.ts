@@ -33,7 +33,7 @@ const LOOK_MS = 300
 const CLOSE_MS_MAX = 5000
 /** Only workers and bucket are slow for so long. */
 const SLOW_MS = 2000
-const CREATED_AT = 1_750_000_000_000
+export const CREATED_AT = 1_750_000_000_000
 
 /** What a run came to; of runs that never did a thing nothing is shown. */
 export interface NodeOutcome {
