@@ -1,4 +1,4 @@
-/** Small files of a dataDir that must survive a power cut whole, or not have been written at all. */
+/** Small files of a dataDir that must survive a power cut: whole, or not written at all. */
 import { open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 

@@ -15,13 +15,14 @@ import { ENTRY_KIND } from '../../../src/main/replication/replicated-log.ts'
 import { TailShipper, type TailShipperOptions } from '../../../src/main/storage/tail-shipper.ts'
 import type { IoTask } from '../../../src/shared/io-tasks.ts'
 import { runIoTask } from '../../../src/workers/io/run-io-task.ts'
-import { FaultyObjectStore } from '../../object-stores/faulty-object-store.ts'
+import { type FaultPlan, FaultyObjectStore } from '../../object-stores/faulty-object-store.ts'
 
 export const CLUSTER = '00112233-4455-6677-8899-aabbccddeeff'
 export const DOMAIN = '11111111-2222-4333-8444-555555555555'
 export const INTERVAL_MS = 1000
-/** So short that a failing bucket gets a few attempts. */
-const DEADLINE_MS = 30
+/** Of a task, by the real clock: of a bucket that answers, and of one from which no answer comes. */
+const DEADLINE_MS = 60_000
+const SHORT_DEADLINE_MS = 250
 
 export function batchOf(sequence: number, valueBytes = 1): Uint8Array {
   const batch = new RowBatchBuilder().begin(uuidBytes(DOMAIN), sequence)
@@ -62,11 +63,24 @@ export class TailFixture {
   }
   /** Before a task begins. */
   gate: () => Promise<void> = () => Promise.resolve()
+  #deadlineMs = DEADLINE_MS
   readonly #entries: Entry[] = []
   #firstIndex = 1
 
   constructor(bucket: MemoryObjectStore = new MemoryObjectStore()) {
     this.bucket = new FaultyObjectStore(bucket, () => null)
+  }
+
+  /** From now on the bucket fails, and tasks soon give up. */
+  fail(plan: FaultPlan): void {
+    this.bucket.plan = plan
+    this.#deadlineMs = SHORT_DEADLINE_MS
+  }
+
+  /** From now on it does not, however busy the machine is. */
+  heal(): void {
+    this.bucket.plan = () => null
+    this.#deadlineMs = DEADLINE_MS
   }
 
   /** A leadership begins. */
@@ -78,7 +92,7 @@ export class TailFixture {
         await this.gate()
         const noCache = (): never => assert.fail('tails are not cached')
         return runIoTask(task, {
-          ...{ bucket: this.bucket, deadlineMs: DEADLINE_MS, cacheOf: noCache },
+          ...{ bucket: this.bucket, deadlineMs: this.#deadlineMs, cacheOf: noCache },
         })
       },
     } as IoRunner

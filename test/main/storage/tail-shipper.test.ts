@@ -111,7 +111,7 @@ describe('a bucket that fails', () => {
   test('is asked again later and later, and then gets everything in one', async () => {
     const fixture = new TailFixture()
     const shipper = fixture.shipper()
-    fixture.bucket.plan = () => 'errorBefore'
+    fixture.fail(() => 'errorBefore')
     fixture.commit(1)
     await assert.rejects(fixture.interval(shipper), { code: 'UNAVAILABLE' })
     const waits: number[] = []
@@ -129,7 +129,7 @@ describe('a bucket that fails', () => {
     assert.deepEqual(waits, [1, 1, 2, 4, 8, 15, 15, 15])
     assert.equal(shipper.lagMs, (1 + 1 + 2 + 4 + 8 + 15 + 15 + 15) * INTERVAL_MS)
     assert.equal(shipper.recoveryPointMs, shipper.lagMs + INTERVAL_MS)
-    fixture.bucket.plan = () => null
+    fixture.heal()
     for (let i = 0; i < 20; i++) await fixture.interval(shipper)
     assert.deepEqual(await fixture.ranges(), [[1, fixture.committed.length]])
     await fixture.expectWhole()
@@ -150,11 +150,11 @@ describe('a bucket that fails', () => {
     const fixture = new TailFixture()
     const shipper = fixture.shipper()
     // The put is done, and neither its answer nor any HEAD comes.
-    fixture.bucket.plan = ({ method }) => (method === 'put' ? 'errorAfter' : 'errorBefore')
+    fixture.fail(({ method }) => (method === 'put' ? 'errorAfter' : 'errorBefore'))
     fixture.commit(2)
     await assert.rejects(fixture.interval(shipper), { code: 'UNAVAILABLE' })
     assert.deepEqual(await fixture.ranges(), [[1, 2]])
-    fixture.bucket.plan = () => null
+    fixture.heal()
     assert.equal(await fixture.interval(shipper), 1)
     assert.deepEqual(await fixture.ranges(), [[1, 2]])
     assert.deepEqual([shipper.shippedSequence, shipper.recoveryPointMs], [2, 0])
@@ -283,7 +283,7 @@ describe('a change of leaders', () => {
     fixture.commit(3)
     await fixture.interval(fixture.shipper())
     fixture.term = 9
-    fixture.bucket.plan = ({ method }) => (method === 'list' ? 'throttle' : null)
+    fixture.fail(({ method }) => (method === 'list' ? 'throttle' : null))
     const second = fixture.shipper()
     assert.equal(await fixture.interval(second), 1)
     assert.deepEqual(await fixture.ranges(), [
@@ -326,7 +326,7 @@ describe('a change of leaders', () => {
     const fixture = new TailFixture()
     const shipper = fixture.shipper()
     fixture.commit(1)
-    fixture.bucket.plan = () => 'hang'
+    fixture.fail(() => 'hang')
     fixture.now += INTERVAL_MS
     assert.ok(shipper.look())
     const shipping = shipper.ship()
@@ -398,7 +398,7 @@ test('any history: the bucket has all that is committed, and the figure is never
   const run = async (steps: { do: string; count?: number }[], seed: number): Promise<void> => {
     const fixture = new TailFixture()
     const rates = { errorBefore: 0.2, errorAfter: 0.2, throttle: 0.1 }
-    fixture.bucket.plan = seededPlan(seed, rates)
+    fixture.fail(seededPlan(seed, rates))
     let shipper = fixture.shipper()
     let flushed = 0
     const committedAt: number[] = []
@@ -427,7 +427,7 @@ test('any history: the bucket has all that is committed, and the figure is never
       } else await fixture.interval(shipper).catch(() => 0)
       await check()
     }
-    fixture.bucket.plan = () => null
+    fixture.heal()
     for (let i = 0; i < 40; i++) await fixture.interval(shipper)
     await fixture.expectWhole(flushed)
     assert.equal(shipper.recoveryPointMs, 0)
