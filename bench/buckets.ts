@@ -11,6 +11,9 @@ import type { S3Options } from '../src/shared/s3-options.ts'
 import { DirectoryObjectStore } from '../src/workers/io/directory-object-store.ts'
 import { S3ObjectStore } from '../src/workers/io/s3/s3-object-store.ts'
 
+// The SDK would warn of versions of Node that later versions of it need.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true'
+
 const ENDPOINT_NAME = 'WAYMARK_TEST_S3'
 const COPIES_AT_ONCE = 4
 

@@ -24,6 +24,7 @@ const MIB = 1024 * 1024
 /** The default's most, and many. */
 const THREADS = 2
 const MANY_THREADS = 8
+const WARM_UP_MS = 5000
 /** How many tasks wait or run at a time. */
 const IN_FLIGHT = 16
 /** The object that ranges are fetched of, as large as tables get. */
@@ -73,7 +74,7 @@ class BucketRates {
     this.#cacheDirectory = join(context.directory, `cache-${bucket.name}-${folder}`)
     const sizeBytes = sized(context, FETCHED_BYTES, SMALL_FETCHED_BYTES)
     this.#table = tableOf(sizeBytes)
-    // Shared: what is put is on its way to a thread without a copy, as a table is that it made.
+    // Shared: it goes to a thread without a copy; tables are made where they are put.
     this.#words = new Uint32Array(new SharedArrayBuffer(sizeBytes))
     const random = new Random(7)
     for (let i = 0; i < this.#words.length; i++) this.#words[i] = random.below(2 ** 32)
@@ -88,7 +89,19 @@ class BucketRates {
     const rates = new BucketRates(context, bucket, threads)
     const key = tableKey(rates.#table)
     await rates.#io.run({ type: 'create', key, bytes: rates.#body })
+    await rates.#warmUp(threads, key)
     return rates
+  }
+
+  /** Threads start, and load the SDK and connect, when they get their first tasks. */
+  async #warmUp(threads: number, key: string): Promise<void> {
+    const endsAt = performance.now() + sized(this.#context, WARM_UP_MS, 0)
+    while (performance.now() < endsAt) {
+      const asks = Array.from({ length: threads }, () =>
+        this.#io.run({ type: 'sizes', keys: [key] }),
+      )
+      await Promise.all(asks)
+    }
   }
 
   close(): Promise<void> {
