@@ -25,7 +25,9 @@ const RENEW_MS = LEASE_MS / 3
 const READER = '00000000-0000-4000-8000-00000000000e'
 /** Long enough that nothing is kept by the delay alone. */
 const READS_MS = 20 * MINUTE_MS
-const DOMAIN = 0
+/** Of the one domain nothing but the lease keeps the manifest, of the other the checkpoint. */
+const LEASED = 0
+const CHECKPOINTED = 1
 
 /** @param bucketSkewMs how far the bucket's clock is ahead of true time */
 export async function runClocks(seed: number, bucketSkewMs: number): Promise<void> {
@@ -39,24 +41,28 @@ export async function runClocks(seed: number, bucketSkewMs: number): Promise<voi
 async function play(stage: Stage): Promise<void> {
   await begun(stage)
   await work(stage)
-  const kept = await committed(stage)
-  const names = [manifestKey(kept), ...kept.tables.map(tableKey)]
+  const leased = await committed(stage, LEASED)
+  const checkpointed = await committed(stage, CHECKPOINTED)
+  const names = [leased, checkpointed].flatMap(manifest => [
+    manifestKey(manifest),
+    ...manifest.tables.map(tableKey),
+  ])
   const endsAt = readersNow(stage) + READS_MS
-  await putCheckpoint(stage, kept, endsAt)
+  await putCheckpoint(stage, checkpointed, endsAt)
   const expectKept = async (): Promise<void> => {
     for (const name of names) {
       assert.ok(await stage.bucket.head(name), `${name} was collected from under its reader`)
     }
   }
   while (readersNow(stage) < endsAt) {
-    const expiresAt = await putLease(stage, kept)
+    const expiresAt = await putLease(stage, leased)
     await work(stage)
     while (readersNow(stage) < expiresAt - RENEW_MS) await stage.pass(RENEW_MS / 4)
     await expectKept()
   }
   // The last one, and the checkpoint, until they have expired by the clock of who made them.
-  const expiresAt = await putLease(stage, kept)
-  await putCheckpoint(stage, kept, expiresAt)
+  const expiresAt = await putLease(stage, leased)
+  await putCheckpoint(stage, checkpointed, expiresAt)
   while (readersNow(stage) < expiresAt) {
     await work(stage)
     await stage.pass(RENEW_MS / 4)
@@ -77,8 +83,8 @@ function readersNow({ queue }: Stage): number {
   return CREATED_AT + queue.nowMs - SKEW_MS
 }
 
-async function committed({ bucket, cluster }: Stage): Promise<Manifest> {
-  const pointer = await bucket.get(committedKey(cluster.domains[DOMAIN]))
+async function committed({ bucket, cluster }: Stage, domain: number): Promise<Manifest> {
+  const pointer = await bucket.get(committedKey(cluster.domains[domain]))
   assert.ok(pointer !== null)
   const key = manifestKey(decodeCommitted(pointer, 'pointer'))
   const bytes = await bucket.get(key)
