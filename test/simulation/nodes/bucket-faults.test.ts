@@ -69,7 +69,8 @@ for (const kind of KINDS) {
         [],
       )
       if (kind.isDead) assert.ok(refused.OVERLOADED > 0, 'refused at the limits')
-      assert.ok(tailSequences > 0, 'a restore needs tail objects as well')
+      // Large values are flushed as soon as they come.
+      if (!kind.isDead) assert.ok(tailSequences > 0, 'a restore needs tail objects as well')
       assert.deepEqual(await restored(found), found.contents)
     }
   })

@@ -93,6 +93,7 @@ async function weather(stage: Stage, kind: WeatherKind, run: Partial<FaultRun>):
   const before = { writes: clients.writes, reads: clients.reads, unknown: clients.unknown }
   const refusedBefore = new Map(clients.refusedWrites)
   for (const { bucket } of nodes) bucket.weather = { ...kind.weather }
+  await writeAll(stage)
   const work = async (forMs: number): Promise<void> => {
     const { reads, writes } = clients
     clients.goOn()
@@ -116,6 +117,27 @@ async function weather(stage: Stage, kind: WeatherKind, run: Partial<FaultRun>):
   }
   assert.equal(clients.unknown, before.unknown, 'writes of which nobody knows')
   for (const { bucket } of nodes) bucket.weather = { ...FAIR_BUCKET }
+}
+
+/** Every key once: nodes here have no disk for tables, and then have what is read in memory. */
+async function writeAll(stage: Stage): Promise<void> {
+  const { clients, calm, queue, settings } = stage
+  let left = settings.domains * settings.keys
+  for (let domain = 0; domain < settings.domains; domain++) {
+    const node = calm.leaderOf(domain)?.node
+    assert.ok(node !== undefined)
+    for (let key = 0; key < settings.keys; key++) {
+      const value = `w${queue.nowMs}-${domain}-${key}`
+      const input = { do: 'put', key: `${domain}/${key}`, value } as const
+      queue.after(0, () =>
+        clients.call(0, node, input, isAnswered => {
+          assert.ok(isAnswered, `${input.key} is written`)
+          left--
+        }),
+      )
+    }
+  }
+  await until(stage, () => (left === 0 ? '' : `${left} writes are not answered`))
 }
 
 /** Writes go on; soon manifests and tail have everything again. */
