@@ -58,7 +58,7 @@ function commitCase(context: BenchContext, ratePerSecond: number): Case {
       const requestsAnHour = (bucket.requests * HOUR_MS) / elapsedMs
       await store.flush()
       const details = {
-        'requests a commit': bucket.requests / count,
+        'requests for 1000 commits': (bucket.requests * 1000) / count,
         'requests an hour before the flush': requestsAnHour,
         'row bytes a commit': ((await store.status()).storage.rowBytes - rowBytes) / count,
         'bytes a commit': sumOf(bucket.putBytes.values()) / count,
