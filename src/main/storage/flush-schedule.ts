@@ -1,6 +1,7 @@
 /**
- * Starts the flushes that nobody asked for: of domains whose rows have waited for the flush
- * interval, and of the domain that keeps the log from shrinking below its limit.
+ * Starts the flushes that nobody asked for: of domains whose last flush is the flush interval ago,
+ * or whose oldest row is about to be, and of the domain that keeps the log from shrinking below its
+ * limit. So without a tail no row waits for its flush longer than the interval.
  */
 import type { ReplicatedLog } from '../replication/replicated-log.ts'
 
@@ -33,17 +34,18 @@ const LOOKS_AN_INTERVAL = 8
 
 export class FlushSchedule {
   readonly #options: FlushScheduleOptions
+  readonly #lookMs: number
   readonly #underWay = new Set<FlushCandidate>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: FlushScheduleOptions) {
     this.#options = options
+    const wanted = options.flushIntervalMs / LOOKS_AN_INTERVAL
+    this.#lookMs = Math.min(LOOK_MOST_MS, Math.max(LOOK_LEAST_MS, wanted))
   }
 
   start(): void {
-    const wanted = this.#options.flushIntervalMs / LOOKS_AN_INTERVAL
-    const everyMs = Math.min(LOOK_MOST_MS, Math.max(LOOK_LEAST_MS, wanted))
-    this.#timer = setInterval(() => this.look(), everyMs)
+    this.#timer = setInterval(() => this.look(), this.#lookMs)
     this.#timer.unref()
   }
 
@@ -53,17 +55,24 @@ export class FlushSchedule {
 
   /** Starts what is due now. */
   look(): void {
-    const { candidateOf, domains, log, flushIntervalMs, logBytesMax, now } = this.#options
+    const { candidateOf, domains, log, logBytesMax } = this.#options
     for (let domain = 0; domain < domains; domain++) {
       const candidate = candidateOf(domain)
       if (candidate === undefined) continue
-      const isDue = now() - candidate.lastFlushAt >= flushIntervalMs
-      if (isDue && candidate.unflushedSince !== undefined) this.#flush(candidate)
+      if (this.#isDue(candidate)) this.#flush(candidate)
     }
     if (log.sizeBytes <= logBytesMax) return
     const group = log.pinningGroup()
     const candidate = group === undefined ? undefined : candidateOf(group)
     if (candidate !== undefined) this.#flush(candidate)
+  }
+
+  #isDue({ unflushedSince, lastFlushAt }: FlushCandidate): boolean {
+    const { flushIntervalMs, now } = this.#options
+    if (unflushedSince === undefined) return false
+    // Rows that came while the last flush went on are older than it; and the next look is too late.
+    const isOld = now() - unflushedSince > flushIntervalMs - this.#lookMs
+    return isOld || now() - lastFlushAt >= flushIntervalMs
   }
 
   #flush(candidate: FlushCandidate): void {

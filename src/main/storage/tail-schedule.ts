@@ -38,7 +38,9 @@ export class TailSchedule {
   readonly #openedAt: number
   /** In the order in which they are served. */
   readonly #waiting = new Set<number>()
-  #underWay = 0
+  readonly #shipping = new Set<number>()
+  /** Those whose last shipment took longer than the interval: what came since is due already. */
+  readonly #late = new Set<number>()
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
   /** Objects that were put, their bytes, and attempts that failed. */
@@ -73,7 +75,8 @@ export class TailSchedule {
   look(): void {
     const { sourceOf, domains } = this.#options
     for (let domain = 0; domain < domains; domain++) {
-      if (sourceOf(domain)?.look() === true) this.#waiting.add(domain)
+      if (this.#waiting.has(domain) || this.#shipping.has(domain)) this.#late.add(domain)
+      else if (sourceOf(domain)?.look() === true) this.#waiting.add(domain)
     }
     this.#serve()
   }
@@ -81,7 +84,7 @@ export class TailSchedule {
   #serve(): void {
     const { sourceOf, atOnceMax } = this.#options
     for (const domain of this.#waiting) {
-      if (this.#underWay >= atOnceMax || this.#isClosed) return
+      if (this.#shipping.size >= atOnceMax || this.#isClosed) return
       this.#waiting.delete(domain)
       const source = sourceOf(domain)
       if (source !== undefined) void this.#ship(domain, source)
@@ -89,18 +92,22 @@ export class TailSchedule {
   }
 
   async #ship(domain: number, source: TailSource): Promise<void> {
-    this.#underWay++
+    this.#shipping.add(domain)
     try {
       const { sizeBytes, hasMore } = await source.ship()
       if (sizeBytes > 0) this.puts++
       this.bytes += sizeBytes
       // Behind the others, and not if somebody else leads by now.
-      if (hasMore && this.#options.sourceOf(domain) === source) this.#waiting.add(domain)
+      const isLate = !hasMore && this.#late.delete(domain)
+      const isToGoOn = hasMore || (isLate && source.look())
+      if (isToGoOn && this.#options.sourceOf(domain) === source) this.#waiting.add(domain)
     } catch (error) {
       this.failures++
+      // Failures have pauses of their own.
+      this.#late.delete(domain)
       this.#options.onFailure(domain, error)
     } finally {
-      this.#underWay--
+      this.#shipping.delete(domain)
     }
     this.#serve()
   }

@@ -62,8 +62,8 @@ class Fixture {
 test('a domain with rows is flushed when the interval has passed since its last flush', () => {
   const fixture = new Fixture()
   const [first, second] = fixture.candidates
-  first.unflushedSince = 10
-  second.unflushedSince = 10
+  first.unflushedSince = 900
+  second.unflushedSince = 900
   second.lastFlushAt = 500
   fixture.now = 999
   fixture.schedule.look()
@@ -74,6 +74,20 @@ test('a domain with rows is flushed when the interval has passed since its last 
   fixture.now = 1500
   fixture.schedule.look()
   assert.deepEqual([first.calls, second.calls], [['flush'], ['flush']])
+})
+
+test('a row that came while the last flush went on waits no longer than the interval', () => {
+  const fixture = new Fixture()
+  const [first] = fixture.candidates
+  first.unflushedSince = 100
+  first.lastFlushAt = 700
+  // Looks are 125 ms apart.
+  fixture.now = 975
+  fixture.schedule.look()
+  assert.deepEqual(first.calls, [])
+  fixture.now = 1099
+  fixture.schedule.look()
+  assert.deepEqual(first.calls, ['flush'])
 })
 
 test('without rows nothing is flushed however long ago the last flush was', () => {

@@ -95,6 +95,28 @@ test('one with more to ship stands in line again, behind the others', async () =
   assert.deepEqual(fixture.shipments, [2, 1, 0])
 })
 
+test('one that took longer than the interval is looked at again at once', async () => {
+  const fixture = new Fixture()
+  const [first, second] = fixture.sources
+  assert.ok(first && second)
+  first.isDue = true
+  fixture.schedule.look()
+  fixture.schedule.look()
+  const ended = first.end()
+  first.isDue = true
+  await ended
+  assert.deepEqual(fixture.shipments, [2, 0, 0])
+  // Not late this time.
+  await first.end()
+  assert.deepEqual(fixture.shipments, [2, 0, 0])
+  // Late, and there is nothing new.
+  first.isDue = true
+  fixture.schedule.look()
+  fixture.schedule.look()
+  await first.end()
+  assert.deepEqual(fixture.shipments, [3, 0, 0])
+})
+
 test('a failure is told, and the next one has its turn', async () => {
   const fixture = new Fixture()
   const [first, second] = fixture.sources
