@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { clusterKey } from '../../../src/codec/bucket-layout.ts'
 import { type ClusterFile, encodeCluster } from '../../../src/codec/cluster-file.ts'
 import type { MemoryObjectStore } from '../../../src/main/object-stores/memory-object-store.ts'
+import { L0_SLOW_TABLES } from '../../../src/main/storage/write-throttle.ts'
 import { FAIR_BUCKET } from './bucket.ts'
 import { copyOf, keysIn, namedKeys } from './bucket-inventory.ts'
 import type { WeatherKind } from './bucket-weather.ts'
@@ -140,9 +141,20 @@ async function writeAll(stage: Stage): Promise<void> {
   await until(stage, () => (left === 0 ? '' : `${left} writes are not answered`))
 }
 
+/** Where compactions are so far behind that writes are slowed; empty when nowhere. */
+function uncompacted({ calm, cluster }: Stage): string {
+  for (const [number] of cluster.domains.entries()) {
+    const tables = calm.leaderOf(number)?.open.domains[number].manifest?.tables ?? []
+    const count = tables.filter(({ level }) => level === 0).length
+    if (count >= L0_SLOW_TABLES) return `domain ${number} has ${count} tables of level 0`
+  }
+  return ''
+}
+
 /** Writes go on; soon manifests and tail have everything again. */
 async function goOn(stage: Stage, run: Partial<FaultRun>): Promise<void> {
   const { clients, calm, bucket, cluster } = stage
+  await until(stage, () => uncompacted(stage))
   const { writes } = clients
   const refused = clients.refusedWrites.get('OVERLOADED')
   stage.callersGoOn()
