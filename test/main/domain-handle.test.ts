@@ -1,7 +1,7 @@
 /**
  * Goal: writes are refused while the disk of the log is full or too much is under way, and taken
  * again when there is room; what a caller is told then is when to come back.
- * Method: a domain with a stub log and a link that only notes what was sent.
+ * Method: a domain with a log of the test's own and a link that only notes what was sent.
  */
 import assert from 'node:assert/strict'
 import test from 'node:test'

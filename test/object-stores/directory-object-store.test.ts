@@ -85,6 +85,13 @@ describe('directory object store', () => {
     assert.equal(Buffer.from((await store.get('count')) ?? []).toString(), '80')
   })
 
+  inRoot('a put that has to match and cannot look is no put that did not match', async root => {
+    // A link to itself: nobody can say of which version it is.
+    await symlink('loop', join(root, 'loop'))
+    const put = new DirectoryObjectStore(root).put('loop', bytes(1), { ifMatch: 'any' })
+    await assert.rejects(put, { code: 'UNAVAILABLE' })
+  })
+
   inRoot('readers see whole objects while writers overwrite them', async (_root, store) => {
     const sizeBytes = 300_000
     const body = (value: number) => new Uint8Array(sizeBytes + value).fill(value)

@@ -7,6 +7,7 @@ import type { Stats } from 'node:fs'
 import { open, rename, stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fsExtensions } from '../../shared/fs-extensions.ts'
+import { unlessMissing } from './file-errors.ts'
 
 /** The lock is held for a rename and a look; nobody waits long. */
 const LOOK_MS = 2
@@ -34,8 +35,8 @@ export async function replaceMatching(
       signal?.throwIfAborted()
       await sleep(LOOK_MS)
     }
-    const present = await stat(path).catch(() => undefined)
-    if (present === undefined || versionOf(present) !== version) return false
+    const present = await unlessMissing(stat(path))
+    if (present === null || versionOf(present) !== version) return false
     await rename(temporary, path)
     return true
   } finally {

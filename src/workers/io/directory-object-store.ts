@@ -40,7 +40,8 @@ import {
   segmentFault,
 } from '../../shared/object-store-protocol.ts'
 import { replaceMatching, versionOf } from './directory-match.ts'
-import { hasCode, type Metadata, readMetadata, writeMetadata } from './file-metadata.ts'
+import { hasCode, isMissing, unlessMissing } from './file-errors.ts'
+import { type Metadata, readMetadata, writeMetadata } from './file-metadata.ts'
 
 /** Not in the directory of temporary files: nobody sweeps it. */
 const MATCH_LOCK = `${RESERVED_SEGMENT_PREFIX}-lock`
@@ -383,20 +384,6 @@ function inKeyOrder(entries: readonly Dirent[]): string[] {
 async function isDirectory(path: string): Promise<boolean> {
   const found = await unlessMissing(stat(path))
   return found?.isDirectory() ?? false
-}
-
-async function unlessMissing<T>(found: Promise<T>): Promise<T | null> {
-  try {
-    return await found
-  } catch (error) {
-    if (isMissing(error)) return null
-    throw error
-  }
-}
-
-/** ENOTDIR: the key lies below another object. */
-function isMissing(error: unknown): boolean {
-  return hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')
 }
 
 function keyIsDirectory(key: string): MetastoreError {

@@ -2,6 +2,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import { MetastoreError } from '../../codec/errors.ts'
 import { fsExtensions } from '../../shared/fs-extensions.ts'
+import { hasCode } from './file-errors.ts'
 
 export type Metadata = Readonly<Record<string, string>>
 
@@ -30,8 +31,4 @@ export async function readMetadata(file: FileHandle): Promise<Metadata> {
     if (hasCode(error, 'ENOTSUP')) return {}
     throw error
   }
-}
-
-export function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && (error as { code?: unknown }).code === code
 }
