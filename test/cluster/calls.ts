@@ -13,7 +13,7 @@ export const PLACES: readonly TopicPartition[] = Array.from({ length: 8 }, (_, p
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 export async function until(what: string, isDone: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000
+  const deadline = Date.now() + 50_000
   while (!(await isDone())) {
     assert.ok(Date.now() < deadline, `it does not come about: ${what}`)
     await sleep(20)

@@ -155,7 +155,9 @@ test('a bucket that stands still shows as OVERLOADED, and never as an election',
 }, async () => {
   const bucket = new Bucket()
   const options = { memtableBytesMax: 65_536, objectStore: bucket }
-  await using cluster = await TestCluster.start(3, options)
+  // Election timeouts that a busy machine alone does not reach.
+  const settings = { cluster: { electionTimeoutMs: 2000, heartbeatIntervalMs: 100 } }
+  await using cluster = await TestCluster.start(3, options, settings)
   await cluster.node(1).records('k').put(PLACES[0], 'a', new Uint8Array(1))
   await settledLeadersOf(cluster.node(1))
   const terms = async (): Promise<number[]> =>

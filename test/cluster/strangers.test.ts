@@ -13,12 +13,15 @@ import { bytes, PLACES, settledLeadersOf } from './calls.ts'
 import { TestCluster } from './test-cluster.ts'
 
 const [PLACE] = PLACES
+/** So long that a busy machine alone does not reach it; the strangers have a short one. */
+const ELECTION_TIMEOUT_MS = 1500
 
 test('strangers take no part in a cluster with TLS and a secret, and it does not notice', {
   timeout: 90_000,
 }, async () => {
   const tls = tlsOf('member')
-  await using cluster = await TestCluster.start(3, {}, { cluster: { tls } })
+  const settings = { tls, electionTimeoutMs: ELECTION_TIMEOUT_MS, heartbeatIntervalMs: 100 }
+  await using cluster = await TestCluster.start(3, {}, { cluster: settings })
   await cluster.node(1).records('k').put(PLACE, 'a', bytes('1'))
   await settledLeadersOf(cluster.node(1))
   await cluster.close(3)
@@ -75,6 +78,6 @@ async function settled(numbers: () => Promise<number[]>): Promise<void> {
     const now = (await numbers()).join()
     if (now === before) return
     before = now
-    await sleep(1500)
+    await sleep(2 * ELECTION_TIMEOUT_MS)
   }
 }

@@ -57,7 +57,7 @@ function openReplica(
   refreshIntervalMs: number,
 ): Promise<ReadReplica> {
   return ReadReplica.open({
-    ...{ objectStore, clusterId, refreshIntervalMs, leaseMs: 2000, workers: 1 },
+    ...{ objectStore, clusterId, refreshIntervalMs, leaseMs: 20_000, workers: 1 },
     ...{ tableMemoryBytesMax: 0, blockCacheBytesMax: 0, cacheBytesMax: 0 },
     dataDir: join(directory, randomUUID()),
   })

@@ -20,7 +20,10 @@ import {
 import { bytes, keysOf } from './contract.ts'
 
 const MIB = 1024 * 1024
+/** Of the store that has to give up; nothing else may depend on how long a request takes. */
 const TIMEOUTS = { requestMs: 400, connectMs: 400 }
+/** What ends at once ends long before this, however busy the machine; what waits, long after. */
+const AT_ONCE_MS = 5_000
 const FAST: RetryOptions = { deadlineMs: 10_000, baseDelayMs: 2, maxDelayMs: 20 }
 /** More than two parts. */
 const LARGE = new Uint8Array(17 * MIB).map((_, i) => i >>> 8)
@@ -39,20 +42,23 @@ const isComplete = ({ method, url }: ProxiedRequest): boolean =>
 describe('faults between the store and S3', { skip: withoutServer }, () => {
   let proxy: FaultProxy
   let location: S3Location
+  /** As it is used, with timeouts of many seconds. */
   let store: S3ObjectStore
+  let hasty: S3ObjectStore
 
   before(async () => {
     await makeBucket()
     proxy = await FaultProxy.listen(serverEndpoint())
   })
   after(async () => {
-    await store.close()
+    await Promise.all([store.close(), hasty.close()])
     await proxy.close()
   })
   beforeEach(async () => {
-    await store?.close()
+    await Promise.all([store?.close(), hasty?.close()])
     location = freshLocation(proxy.endpoint)
-    store = new S3ObjectStore(location, TIMEOUTS)
+    store = new S3ObjectStore(location)
+    hasty = new S3ObjectStore(location, TIMEOUTS)
     proxy.plan = () => null
     proxy.requests.length = 0
   })
@@ -69,7 +75,7 @@ describe('faults between the store and S3', { skip: withoutServer }, () => {
 
   test('a conditional put that comes to the server after it was given up is created', async () => {
     proxy.script(isPut, { type: 'late', ms: 600 })
-    assert.equal(await putOnce(store, 'k', bytes(5), FAST), 'created')
+    assert.equal(await putOnce(hasty, 'k', bytes(5), FAST), 'created')
     await sleep(400)
     assert.deepEqual(await store.get('k'), bytes(5))
     assert.equal(await putOnce(store, 'k', bytes(5), FAST), 'exists')
@@ -139,24 +145,25 @@ describe('faults between the store and S3', { skip: withoutServer }, () => {
   test('a service that hangs is given up in time, by each kind of call', async () => {
     proxy.plan = () => ({ type: 'hang' })
     const calls = [
-      () => store.put('k', bytes(5)),
-      () => store.get('k'),
-      () => store.head('k'),
-      () => store.list(''),
-      () => store.delete(['k']),
+      () => hasty.put('k', bytes(5)),
+      () => hasty.get('k'),
+      () => hasty.head('k'),
+      () => hasty.list(''),
+      () => hasty.delete(['k']),
     ]
     for (const call of calls) {
       const startedAt = performance.now()
       await assert.rejects(call, { code: 'UNAVAILABLE' })
-      assert.ok(performance.now() - startedAt < 2 * TIMEOUTS.requestMs)
+      assert.ok(performance.now() - startedAt < AT_ONCE_MS)
     }
+    // By the deadline of the call, when that comes first.
     const startedAt = performance.now()
     const options = { ...FAST, deadlineMs: 1_000 }
     await assert.rejects(
       withRetry(options, signal => store.get('k', { signal })),
       { code: 'UNAVAILABLE' },
     )
-    assert.ok(performance.now() - startedAt < 1_300)
+    assert.ok(performance.now() - startedAt < AT_ONCE_MS)
   })
 
   test('a service that shows life and never answers, or stops in its answer, is given up', async () => {
@@ -165,8 +172,8 @@ describe('faults between the store and S3', { skip: withoutServer }, () => {
       for (const range of [{}, { length: 99_000 }]) {
         proxy.script(isGet, fault)
         const startedAt = performance.now()
-        await assert.rejects(store.get('k', range), { code: 'UNAVAILABLE' })
-        assert.ok(performance.now() - startedAt < 3 * TIMEOUTS.requestMs)
+        await assert.rejects(hasty.get('k', range), { code: 'UNAVAILABLE' })
+        assert.ok(performance.now() - startedAt < AT_ONCE_MS)
       }
     }
   })
@@ -193,30 +200,27 @@ describe('faults between the store and S3', { skip: withoutServer }, () => {
   })
 
   test('when one part is refused the others are not waited for', async () => {
-    const patient = new S3ObjectStore(location)
     proxy.plan = request => {
       if (!isPart(request)) return null
       const isRefused = request.url.includes('partNumber=2')
       return isRefused ? { type: 'answer', status: 403, code: 'AccessDenied' } : { type: 'hang' }
     }
     const startedAt = performance.now()
-    await assert.rejects(patient.put('k', LARGE), { code: 'UNAVAILABLE', message: /AccessDenied/ })
-    assert.ok(performance.now() - startedAt < 2_000)
+    await assert.rejects(store.put('k', LARGE), { code: 'UNAVAILABLE', message: /AccessDenied/ })
+    assert.ok(performance.now() - startedAt < AT_ONCE_MS)
     assert.equal(await unfinishedUploads(location.prefix), 0)
-    await patient.close()
   })
 
   test('an abort ends every kind of call at once, with its reason', async () => {
     proxy.plan = () => ({ type: 'hang' })
-    const patient = new S3ObjectStore(location)
     const calls: ((signal: AbortSignal) => Promise<unknown>)[] = [
-      signal => patient.put('k', bytes(5), { signal }),
-      signal => patient.put('k', LARGE, { signal }),
-      signal => patient.get('k', { signal }),
-      signal => patient.head('k', { signal }),
-      signal => patient.list('', { signal }),
-      signal => patient.delete(['k'], { signal }),
-      signal => patient.abortUploads('', { before: 0, signal }),
+      signal => store.put('k', bytes(5), { signal }),
+      signal => store.put('k', LARGE, { signal }),
+      signal => store.get('k', { signal }),
+      signal => store.head('k', { signal }),
+      signal => store.list('', { signal }),
+      signal => store.delete(['k'], { signal }),
+      signal => store.abortUploads('', { before: 0, signal }),
     ]
     for (const call of calls) {
       const abort = new AbortController()
@@ -226,25 +230,22 @@ describe('faults between the store and S3', { skip: withoutServer }, () => {
       const abortedAt = performance.now()
       abort.abort(reason)
       await assert.rejects(called, error => error === reason)
-      assert.ok(performance.now() - abortedAt < 50)
+      assert.ok(performance.now() - abortedAt < AT_ONCE_MS)
     }
-    await patient.close()
   })
 
   test('an abort while parts are sent leaves none of them', async () => {
     proxy.plan = request => (isPart(request) ? { type: 'hang' } : null)
-    const patient = new S3ObjectStore(location)
     const abort = new AbortController()
-    const put = patient.put('k', LARGE, { signal: abort.signal })
+    const put = store.put('k', LARGE, { signal: abort.signal })
     while (count(isPart) === 0) await sleep(5)
     assert.equal(await unfinishedUploads(location.prefix), 1)
     abort.abort()
     await assert.rejects(put, { name: 'AbortError' })
     // What was begun is cleared away after the call has ended.
-    for (let i = 0; i < 100 && (await unfinishedUploads(location.prefix)) > 0; i++) await sleep(20)
+    for (let i = 0; i < 500 && (await unfinishedUploads(location.prefix)) > 0; i++) await sleep(20)
     assert.equal(await unfinishedUploads(location.prefix), 0)
-    assert.equal(await patient.head('k'), null)
-    await patient.close()
+    assert.equal(await store.head('k'), null)
   })
 
   test('an empty page that is not the last is followed by the next', async () => {

@@ -10,6 +10,8 @@ import { segmentName } from '../../../src/codec/segment-header.ts'
 import { FakeDisk } from './fake-disk.ts'
 import { appendMany, bytesOf, nextTurn, openLog, replayed } from './log-driver.ts'
 
+/** Longer than a segment. */
+const CONFIGURATION_BYTES = 16_384
 /** Header of segment 2 in version 1: group 1 with term 5, vote 2 and a cut at 100 of term 4. */
 const SEGMENT_V1 =
   '48000000eac6619c0100000000000000000000000000000000000000000000000000000000000000' +
@@ -38,7 +40,7 @@ test('the last configuration written is there after a reopen, whatever its index
 test('a configuration outlives cuts and the segments that held it', async () => {
   const disk = new FakeDisk()
   const log = await openLog(disk)
-  const bytes = new Uint8Array(LOG_CONFIGURATION_BYTES_MAX).fill(7)
+  const bytes = new Uint8Array(CONFIGURATION_BYTES).fill(7)
   log.setConfiguration(1, 1, bytes)
   bytes.fill(0)
   await appendMany(log, 1, 1, 100)
