@@ -1,32 +1,25 @@
 /**
- * A domain as main sees it: its calls to the worker, reads on this thread, proposals and commits.
+ * A domain as main sees it: its writes on their way from the worker to the log, what commits make
+ * of them, and its memtables and tables.
  *
- * Invariants
- *  1. The visible sequence is that of the newest committed batch that the worker has; it never goes
- *     back.
- *  2. A read of the newest state on this thread sees every write that was called before it: none is
- *     under way then, so the visible sequence is the newest. A snapshot's sequence is visible.
+ * Invariant: the visible sequence is that of the newest committed batch that the worker has; it
+ * never goes back.
  */
 import { ByteReader, ByteWriter } from '../codec/bytes.ts'
 import { MetastoreError } from '../codec/errors.ts'
 import type { Manifest } from '../codec/manifest.ts'
 import type { Control } from '../shared/control.ts'
 import { getAnswer, REQUEST } from '../shared/messages.ts'
-import {
-  type ArgumentsOf,
-  decodeRead,
-  putRead,
-  type ReadName,
-  type ResultOf,
-} from '../shared/reads/index.ts'
 import { Acknowledgements } from './acknowledgements.ts'
 import { type Call, newCall } from './calls.ts'
 import { DomainBatches } from './domain-batches.ts'
+import { DomainCalls } from './domain-calls.ts'
 import { DomainMemtables, type FrozenMemtable, type NewMemtable } from './domain-memtables.ts'
+import { DomainReads } from './domain-reads.ts'
 import { DomainView } from './domain-view.ts'
 import { Progress } from './progress.ts'
 import { ENTRY_KIND, type ReplicatedLog } from './replication/replicated-log.ts'
-import type { LiveSnapshot, SnapshotRegistry } from './snapshot-registry.ts'
+import type { SnapshotRegistry } from './snapshot-registry.ts'
 import type { CachedBlocks } from './storage/cached-blocks.ts'
 import type { TableStore } from './storage/table-store.ts'
 import { WriteThrottle } from './storage/write-throttle.ts'
@@ -52,25 +45,20 @@ export class DomainHandle {
   readonly uuid: string
   readonly link: WorkerLink
   readonly memtables: DomainMemtables
+  readonly reads: DomainReads
+  readonly #calls: DomainCalls
   readonly #view: DomainView
   readonly #tables: TableStore
   readonly #blocks: CachedBlocks
-  readonly #readsHere: boolean
   readonly #batches = new DomainBatches()
   readonly #throttle = new WriteThrottle(() => performance.now())
   readonly #acknowledgements = new Acknowledgements(this.#throttle, () => performance.now())
   /** Bytes of the requests of writes that the worker has not answered yet. */
   #askedBytes = 0
-  #failure: MetastoreError | undefined
   /** Counts times of leading: an answer to a write of an earlier one is void. 0: not leading. */
   #leadership = 0
   #leaderships = 0
-  /** How often the worker has begun anew: an answer of before is void. */
-  #lives = 0
-  /** While the worker begins anew: reads wait, until what had taken effect before has again. */
-  #rebuilding: Promise<void> | undefined
   #isPaused = false
-  #endRebuilding: () => void = () => {}
   /** What took effect on this node. */
   readonly progress: Progress = new Progress()
   /** The same, for entries that this node has proposed and waits for as their leader. */
@@ -98,15 +86,24 @@ export class DomainHandle {
     this.uuid = options.uuid
     this.link = link
     this.memtables = new DomainMemtables(number, link, memtableBytesMax, memtables)
+    this.#calls = new DomainCalls(number, link)
     this.#view = new DomainView(number, options.control, this.memtables)
     this.#tables = options.tables
     this.#blocks = options.blocks
-    this.#readsHere = options.readsHere
+    this.reads = new DomainReads({
+      domain: number,
+      calls: this.#calls,
+      view: this.#view,
+      blocks: options.blocks,
+      readsHere: options.readsHere,
+      hasWritesUnderWay: () => this.#acknowledgements.writesUnderWay > 0,
+      hasDoubtfulRows: () => this.#leadership === 0 && this.#batches.hasUncommitted,
+    })
   }
 
   /** How often the worker has begun anew. */
   get rebuilds(): number {
-    return this.#lives
+    return this.#calls.lives
   }
 
   get snapshots(): SnapshotRegistry {
@@ -136,114 +133,15 @@ export class DomainHandle {
 
   /** @throws through the promise: OVERLOADED before anything was sent, or the worker's answer */
   write<T>(encode: (out: ByteWriter) => void, decode: (reader: ByteReader) => T): Promise<T> {
-    return this.#send(REQUEST.write, true, encode, decode)
-  }
-
-  /**
-   * Answers on this thread if that needs no waiting, else on the worker.
-   * @param sequence of a live snapshot; absent: the newest state
-   * @throws UNAVAILABLE when another node's flush has taken no regard of the snapshot
-   */
-  async read<N extends ReadName>(
-    name: N,
-    args: ArgumentsOf<N>,
-    sequence?: number,
-  ): Promise<ResultOf<N>> {
-    for (;;) {
-      // Without a rebuild it is sent in this turn: calls take effect in the order they were made.
-      while (this.#rebuilding !== undefined) await this.#rebuilding
-      this.#view.expectSnapshot(sequence)
-      const life = this.#lives
-      try {
-        return await this.#readOnce(name, args, sequence)
-      } catch (error) {
-        // When the worker has begun anew meanwhile the answer was void.
-        if (life === this.#lives || this.#failure !== undefined) throw error
-      }
-    }
-  }
-
-  /**
-   * Reads as of a sequence without a snapshot's promise: a row that has changed since may be the
-   * one of then or none; one that has not is there.
-   */
-  async readUnchanged<N extends ReadName>(
-    name: N,
-    args: ArgumentsOf<N>,
-    sequence: number,
-  ): Promise<ResultOf<N>> {
-    while (this.#rebuilding !== undefined) await this.#rebuilding
-    return await this.#readOnce(name, args, sequence)
-  }
-
-  async #readOnce<N extends ReadName>(
-    name: N,
-    args: ArgumentsOf<N>,
-    sequence: number | undefined,
-  ): Promise<ResultOf<N>> {
-    if (this.#readsHere && this.#canReadHere(sequence)) {
-      const answer = this.#view.answer(name, args, this.#blocks, sequence)
-      if (answer !== undefined) return answer.result
-    }
-    // On its way it may wait behind others: what it is to see must stay until it is answered.
-    const at = sequence ?? this.#committedOnly()
-    const kept = at === undefined ? undefined : this.snapshots.take(at)
-    try {
-      return await this.#send(
-        REQUEST.read,
-        false,
-        out => putRead(out.varint(at === undefined ? 0 : at + 1), name, args),
-        reader => decodeRead(name, reader),
-      )
-    } finally {
-      kept?.release()
-    }
-  }
-
-  /**
-   * A worker answers the newest state, committed or not, and the answer waits for its commit. But
-   * what a deposed leader has proposed may never be committed, nor replaced while it is alone.
-   * @returns the sequence to read at then
-   */
-  #committedOnly(): number | undefined {
-    const isDeposed = this.#leadership === 0 && this.#batches.hasUncommitted
-    return isDeposed ? this.visibleSequence : undefined
-  }
-
-  /** A read of another node, as it was encoded there. @returns the answer, encoded */
-  async readEncoded(read: Uint8Array): Promise<Uint8Array> {
-    while (this.#rebuilding !== undefined) await this.#rebuilding
-    return await this.#send(
-      REQUEST.read,
-      false,
-      out => out.varint(0).raw(read),
-      reader => reader.raw(reader.remaining).slice(),
-    )
-  }
-
-  /**
-   * Answers on this thread, from memory or the local cache. Sees every write that was acknowledged
-   * before, and of those under way none.
-   * @throws UNAVAILABLE when that needs the bucket; what the read itself throws
-   */
-  readSync<N extends ReadName>(name: N, args: ArgumentsOf<N>, sequence?: number): ResultOf<N> {
-    if (this.#failure !== undefined) throw this.#failure
-    if (this.#rebuilding !== undefined) throw this.#notLeading()
-    this.#view.expectSnapshot(sequence)
-    const answer = this.#view.answer(name, args, this.#blocks.withFiles, sequence)
-    if (answer !== undefined) return answer.result
-    throw new MetastoreError(
-      'UNAVAILABLE',
-      `metastore partition ${this.number}: a synchronous read cannot wait for the bucket`,
-    )
-  }
-
-  /**
-   * Keeps what is visible now readable, until it is released; or until another node flushes or
-   * compacts, which knows of snapshots of its own only.
-   */
-  takeSnapshot(): LiveSnapshot {
-    return this.#view.takeSnapshot()
+    return new Promise((resolve, reject) => {
+      this.#calls.admit()
+      this.#admitWrite()
+      const call = newCall(resolve as (value: unknown) => void, reject, decode, true)
+      call.leadership = this.#leadership
+      this.#calls.send(REQUEST.write, call, encode)
+      this.#acknowledgements.writesUnderWay++
+      this.#askedBytes += call.requestBytes
+    })
   }
 
   /** A request about the domain itself; its answer waits for no commit. */
@@ -252,43 +150,16 @@ export class DomainHandle {
     encode: (out: ByteWriter) => void,
     decode: (reader: ByteReader) => T,
   ): Promise<T> {
-    return new Promise((resolve, reject) => {
-      if (this.#failure !== undefined) throw this.#failure
-      const call = newCall(resolve as (value: unknown) => void, reject, decode, false)
-      call.life = this.#lives
-      encode(this.link.begin(kind, this.number, call))
-      this.link.send(call)
-    })
+    return this.#calls.manage(kind, encode, decode)
   }
 
   get hasFailed(): boolean {
-    return this.#failure !== undefined
+    return this.#calls.hasFailed
   }
 
   /** @throws what this node failed with */
   expectAlive(): void {
-    if (this.#failure !== undefined) throw this.#failure
-  }
-
-  #send<T>(
-    kind: number,
-    isWrite: boolean,
-    encode: (out: ByteWriter) => void,
-    decode: (reader: ByteReader) => T,
-  ): Promise<T> {
-    return new Promise((resolve, reject) => {
-      if (this.#failure !== undefined) throw this.#failure
-      this.link.admit()
-      if (isWrite) this.#admitWrite()
-      const call = newCall(resolve as (value: unknown) => void, reject, decode, isWrite)
-      call.leadership = this.#leadership
-      call.life = this.#lives
-      encode(this.link.begin(kind, this.number, call))
-      this.link.send(call)
-      if (!isWrite) return
-      this.#acknowledgements.writesUnderWay++
-      this.#askedBytes += call.requestBytes
-    })
+    this.#calls.expectAlive()
   }
 
   #admitWrite(): void {
@@ -308,15 +179,6 @@ export class DomainHandle {
     })
   }
 
-  /** Invariant 2; all memtables are mapped. */
-  #canReadHere(sequence: number | undefined): boolean {
-    return (
-      (sequence !== undefined || this.#acknowledgements.writesUnderWay === 0) &&
-      this.#failure === undefined &&
-      this.#blocks.isWorthTrying
-    )
-  }
-
   // -------------------------------------------------------------- answers
 
   /** Takes out a call that the worker has answered. */
@@ -330,7 +192,7 @@ export class DomainHandle {
   onAnswer(number: number, reader: ByteReader): void {
     const sequence = reader.varint()
     const call = this.#take(number)
-    if (call.life !== this.#lives) {
+    if (!this.#calls.isOfThisLife(call)) {
       this.#acknowledgements.refuse(call, this.#notLeading())
       return
     }
@@ -357,7 +219,7 @@ export class DomainHandle {
       this.#acknowledgements.refuse(call, this.#notLeading())
       return
     }
-    const isStill = call.leadership === this.#leadership && call.life === this.#lives
+    const isStill = call.leadership === this.#leadership && this.#calls.isOfThisLife(call)
     if (isStill) this.#acknowledgements.answered(sequence, call, outcome, this.visibleSequence)
     else this.#acknowledgements.refuse(call, this.#notLeading())
   }
@@ -369,7 +231,7 @@ export class DomainHandle {
     if (call.leadership !== this.#leadership) {
       this.#acknowledgements.refuse(call, this.#notLeading())
       // Its rows are in the memtable, and nobody will ever commit them.
-      if (call.life === this.#lives) this.onLost()
+      if (this.#calls.isOfThisLife(call)) this.onLost()
       return
     }
     const answerEnd = reader.varint() + reader.position
@@ -442,10 +304,7 @@ export class DomainHandle {
     this.#makeVisible(sequence)
     this.#commits.advance(index)
     this.progress.advance(index)
-    if (this.#rebuilding !== undefined && index >= this.progress.index) {
-      this.#rebuilding = undefined
-      this.#endRebuilding()
-    }
+    if (index >= this.progress.index) this.#calls.endRebuilding()
   }
 
   #makeVisible(sequence: number): void {
@@ -517,13 +376,10 @@ export class DomainHandle {
 
   /** The worker begins anew. Reads wait until everything has taken effect again. */
   reset(): void {
-    this.#lives++
+    this.#calls.beginRebuilding()
     const life = this.memtables.reset()
     this.#batches.reset()
     this.#pace()
-    this.#rebuilding ??= new Promise(resolve => {
-      this.#endRebuilding = resolve
-    })
     void this.manage(
       REQUEST.reset,
       out => out.varint(life),
@@ -605,12 +461,10 @@ export class DomainHandle {
 
   /** Nothing more will be answered: writes under way may or may not count. */
   fail(reason: MetastoreError): void {
-    this.#failure ??= reason
+    this.#calls.fail(reason)
     this.#acknowledgements.fail(reason)
     this.#commits.fail(reason)
     this.progress.fail(reason)
-    this.#rebuilding = undefined
-    this.#endRebuilding()
   }
 
   /** Acknowledgements that are only held back are given at once. */

@@ -14,7 +14,7 @@ export class RecordSnapshot implements Disposable {
 
   constructor(domain: DomainHandle) {
     this.#domain = domain
-    this.#live = domain.takeSnapshot()
+    this.#live = domain.reads.takeSnapshot()
   }
 
   /** Ends it; reads that began before still get their answers. May be called again. */

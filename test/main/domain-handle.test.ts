@@ -82,7 +82,7 @@ test('a write on a full disk is OVERLOADED at once, and nothing of it is sent', 
 test('reads and requests about the domain go on while the disk is full', () => {
   const { domain, log, sent } = new Fixture()
   log.isFull = true
-  void domain.read('listPartitions', new Uint8Array(16))
+  void domain.reads.read('listPartitions', new Uint8Array(16))
   assert.deepEqual(sent, [REQUEST.read])
 })
 

@@ -367,7 +367,7 @@ export class Members {
         )
       case MEMBER_REQUEST.read:
         if (reader.u8() === 1) await this.confirmed(number)
-        return domain.readEncoded(reader.raw(reader.remaining))
+        return domain.reads.readEncoded(reader.raw(reader.remaining))
       case MEMBER_REQUEST.admin: {
         const operation = ADMIN_OPERATIONS[reader.u8()]
         const args = JSON.parse(decoder.decode(reader.raw(reader.remaining))) as unknown

@@ -68,15 +68,15 @@ export class RoutedDomain {
   ): Promise<ResultOf<N>> {
     const members = this.#members
     if (members === undefined || sequence !== undefined || consistency === 'stale') {
-      return this.local.read(name, args, sequence)
+      return this.local.reads.read(name, args, sequence)
     }
     if (consistency === 'linearizable' && (await members.isConfirmedHere(this.number))) {
-      return this.local.read(name, args)
+      return this.local.reads.read(name, args)
     }
     return members.call(this.number, true, {
       here: async () => {
         if (consistency === 'linearizable') await members.confirmed(this.number)
-        return await this.local.read(name, args)
+        return await this.local.reads.read(name, args)
       },
       there: async (leader, timeoutMs) => {
         const out = new ByteWriter(256).varint(this.number)
@@ -89,13 +89,13 @@ export class RoutedDomain {
     })
   }
 
-  /** See DomainHandle; of this node's own replica. */
+  /** See DomainReads; of this node's own replica. */
   readSync<N extends ReadName>(name: N, args: ArgumentsOf<N>, sequence?: number): ResultOf<N> {
-    return this.local.readSync(name, args, sequence)
+    return this.local.reads.readSync(name, args, sequence)
   }
 
   takeSnapshot(): LiveSnapshot {
-    return this.local.takeSnapshot()
+    return this.local.reads.takeSnapshot()
   }
 }
 

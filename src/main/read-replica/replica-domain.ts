@@ -27,17 +27,17 @@ export class ReplicaDomain implements RecordDomain {
     sequence?: number,
   ): Promise<ResultOf<N>> {
     try {
-      return await this.local.read(name, args, sequence)
+      return await this.local.reads.read(name, args, sequence)
     } catch (error) {
       if (!isOfTable(error)) throw error
     }
     // When it fails, the second try says what is missing.
     await this.#refresh().catch(() => {})
-    return await this.local.read(name, args, sequence)
+    return await this.local.reads.read(name, args, sequence)
   }
 
   readSync<N extends ReadName>(name: N, args: ArgumentsOf<N>, sequence?: number): ResultOf<N> {
-    return this.local.readSync(name, args, sequence)
+    return this.local.reads.readSync(name, args, sequence)
   }
 
   /** @throws READ_ONLY */

@@ -188,7 +188,7 @@ class ObjectCollection {
     const endsAt = now() + ROUND_MS
     do {
       const { after } = pass
-      const found = await domain.read('scanCollectable', { after, madeBy: this.#madeBy })
+      const found = await domain.reads.read('scanCollectable', { after, madeBy: this.#madeBy })
       await this.#expire(found.expired)
       await this.#deleteGarbage(found.garbage)
       pass.oldestMadeAt = least(pass.oldestMadeAt, found.oldestMadeAt)
@@ -212,7 +212,7 @@ class ObjectCollection {
     const { domain, io } = this.#options
     for (const some of chunks(garbage)) {
       const ids = some.map(({ id }) => id)
-      const states = await domain.readUnchanged('getObjectStates', ids, this.#upTo)
+      const states = await domain.reads.readUnchanged('getObjectStates', ids, this.#upTo)
       const old = some.filter((_, i) => states[i] === 'garbage')
       if (old.length === 0) continue
       if (!this.#isDryRun) {

@@ -87,7 +87,7 @@ describe('a rebuild', () => {
     const { fake, replica } = fixture
     fixture.commit(1)
     await fake.work()
-    const reading = fake.domain.read('getRecord', readRecord)
+    const reading = fake.domain.reads.read('getRecord', readRecord)
     const early = fake.worker.sent.filter(({ kind }) => kind === REQUEST.read)
     replica.onRefused()
     await fake.work()
@@ -164,7 +164,7 @@ describe('a deposed leader', () => {
     fake.write().catch(() => {})
     fake.propose(1)
     replica.onRole('follower', 2)
-    void fake.domain.read('getRecord', readRecord)
+    void fake.domain.reads.read('getRecord', readRecord)
     const read = fake.worker.sent.find(({ kind }) => kind === REQUEST.read)
     // At sequence 0, not at the newest: one more than it.
     assert.equal(read?.bytes[0], 1)

@@ -46,14 +46,16 @@ class Fixture {
       get visibleSequence() {
         return fixture.visibleSequence
       },
-      read: async (name: string, { after }: { after: Uint8Array | undefined }) => {
-        ask(name)
-        this.scannedAfter.push(after)
-        return { expired: [], garbage: [], oldestMadeAt: null, next: undefined, ...this.found }
-      },
-      readUnchanged: async (name: string, ids: unknown[], sequence: number) => {
-        ask(`${name} at ${sequence}`)
-        return ids.map(() => 'garbage')
+      reads: {
+        read: async (name: string, { after }: { after: Uint8Array | undefined }) => {
+          ask(name)
+          this.scannedAfter.push(after)
+          return { expired: [], garbage: [], oldestMadeAt: null, next: undefined, ...this.found }
+        },
+        readUnchanged: async (name: string, ids: unknown[], sequence: number) => {
+          ask(`${name} at ${sequence}`)
+          return ids.map(() => 'garbage')
+        },
       },
       write: async (encode: (out: ByteWriter) => void, decode: (reader: ByteReader) => number) => {
         const out = new ByteWriter(64)
