@@ -9,10 +9,11 @@ export {
 } from './codec/errors.ts'
 // The metastore
 export type { ClusterOptions } from './main/cluster/cluster-options.ts'
+export type { Logger } from './main/logger.ts'
 export { Metastore } from './main/metastore.ts'
 // What they take and give
 export { ObjectBuilder } from './main/object-builder.ts'
-export type { Logger, MetastoreOptions } from './main/options.ts'
+export type { MetastoreOptions } from './main/options.ts'
 // A reader that needs the bucket only
 export { ReadReplica } from './main/read-replica/read-replica.ts'
 export type { ReadReplicaOptions } from './main/read-replica/replica-options.ts'

@@ -165,6 +165,43 @@ test('the import check lets pass what goes down, starts a thread or is only talk
   for (const [file, text] of fine) assert.deepEqual(importBreaches(file, text), [], text)
 })
 
+/** A circle of imports, types included, with its first file again at its end. */
+function circleIn(texts: ReadonlyMap<string, string>): string[] | undefined {
+  const done = new Set<string>()
+  const walk = (file: string, path: readonly string[]): string[] | undefined => {
+    const at = path.indexOf(file)
+    if (at >= 0) return [...path.slice(at), file]
+    const text = texts.get(file)
+    if (text === undefined || done.has(file)) return undefined
+    for (const found of importsOf(text)) {
+      const target = found.kind === 'import' ? targetOf(file, found) : undefined
+      const circle = target === undefined ? undefined : walk(target, [...path, file])
+      if (circle !== undefined) return circle
+    }
+    done.add(file)
+    return undefined
+  }
+  for (const file of texts.keys()) {
+    const circle = walk(file, [])
+    if (circle !== undefined) return circle
+  }
+  return undefined
+}
+
+test('the circle check finds a circle, and none where two ways lead to one file', () => {
+  const [toB, toC, toD] = ['b', 'c', 'd'].map(name => `import type { X } from './${name}.ts'\n`)
+  const tree = { 'src/a.ts': toB + toC, 'src/b.ts': toD, 'src/c.ts': toD, 'src/d.ts': '' }
+  assert.equal(circleIn(new Map(Object.entries(tree))), undefined)
+  const circle = { ...tree, 'src/d.ts': toC }
+  const found = circleIn(new Map(Object.entries(circle)))
+  assert.deepEqual(found, ['src/d.ts', 'src/c.ts', 'src/d.ts'])
+})
+
+test('no file imports itself by way of others', () => {
+  const sources = new Map([...textOf].filter(([file]) => isSource(file)))
+  assert.equal(circleIn(sources)?.join(' -> '), undefined)
+})
+
 test('imports go down only and are written with .ts', () => {
   // This file has made-up sources with breaches in it, as strings.
   none(breachesIn(file => file !== 'test/tidy.test.ts', importBreaches))

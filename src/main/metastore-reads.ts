@@ -14,9 +14,9 @@ import type {
   TopicPartition,
 } from '../shared/api.ts'
 import type { ArgumentsOf, ReadName, ResultOf } from '../shared/reads/index.ts'
-import { show } from './options.ts'
 import { checkArray, checkNumber, checkObject } from './requests/checks.ts'
 import { Router } from './router.ts'
+import { show } from './show.ts'
 
 const LIST_LIMIT = 1000
 const CONSISTENCIES: readonly unknown[] = [undefined, 'linearizable', 'leader', 'stale']

@@ -33,7 +33,7 @@ import { overDomains } from './domain-outcomes.ts'
 import { Engine } from './engine.ts'
 import { checkConsistency, MetastoreReads } from './metastore-reads.ts'
 import { ObjectBuilder } from './object-builder.ts'
-import { checkOptions, type MetastoreOptions, show } from './options.ts'
+import { checkOptions, type MetastoreOptions } from './options.ts'
 import { RecordStore } from './record-store.ts'
 import {
   checkCheckpointName,
@@ -44,6 +44,7 @@ import { checkAddObjects } from './requests/add-objects-request.ts'
 import { checkArray, checkNumber, checkObject, checkUuid } from './requests/checks.ts'
 import { checkCommitCompaction, checkCompactObjects } from './requests/compact-objects-request.ts'
 import { checkReplaceObjects } from './requests/replace-objects-request.ts'
+import { show } from './show.ts'
 
 const PREREGISTER_MAX = 10_000
 /** What is not removed by then is reported, not waited for. */

@@ -10,15 +10,9 @@ import {
   type ClusterOptions,
   checkCluster,
 } from './cluster/cluster-options.ts'
+import type { Logger } from './logger.ts'
 import { type StoreLocation, storeLocation } from './object-stores/store-location.ts'
-
-/** The part of pino's interface that is used. */
-export interface Logger {
-  debug(details: object, message: string): void
-  info(details: object, message: string): void
-  warn(details: object, message: string): void
-  error(details: object, message: string): void
-}
+import { show } from './show.ts'
 
 export interface MetastoreOptions {
   // ---------------------------------------------------------------- behaviour
@@ -257,11 +251,4 @@ function oneOf<T extends string>(
   if (value === undefined) return allowed[0]
   if (allowed.includes(value)) return value
   throw invalidRequest(`${name} must be one of ${allowed.join(', ')}, not ${show(value)}`)
-}
-
-export function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value)
-  if (typeof value === 'object' && value !== null)
-    return Array.isArray(value) ? 'an array' : 'an object'
-  return String(value)
 }

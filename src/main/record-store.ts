@@ -6,9 +6,9 @@ import type { RecordBound, RecordPage, ScanRecordsArguments } from '../shared/re
 import { putRecords, type RecordOperation } from '../shared/writes/parts.ts'
 import { WRITE_KIND } from '../shared/writes/write-kinds.ts'
 import type { RoutedDomain } from './cluster/routed-domain.ts'
-import { show } from './options.ts'
 import { RecordSnapshot } from './record-snapshot.ts'
 import { checkArray, checkBoolean, checkNumber, checkObject } from './requests/checks.ts'
+import { show } from './show.ts'
 
 const VALUE_BYTES_MAX = 1024 * 1024
 /** Rows and bytes of a page that a scan fetches at once; bytes of an answer of getMany(). */

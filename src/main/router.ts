@@ -8,7 +8,7 @@ import { putU32be, TP_BYTES } from '../codec/keys.ts'
 import { murmur2 } from '../codec/murmur2.ts'
 import { parseUuid, UUID_BYTES } from '../codec/uuid.ts'
 import type { TopicPartition } from '../shared/api.ts'
-import { show } from './options.ts'
+import { show } from './show.ts'
 
 /** Partitions kept parsed; some 150 bytes each. */
 const KEPT_MAX = 100_000

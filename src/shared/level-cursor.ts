@@ -3,7 +3,7 @@
  * at a time, as the cursor comes to them.
  */
 import type { RowCursor } from './row-cursor.ts'
-import type { SortedTable } from './snapshot.ts'
+import type { SortedTable } from './sorted-table.ts'
 import type { TableHandle } from './tables/table-handle.ts'
 import { findTable } from './version.ts'
 

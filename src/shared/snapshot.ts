@@ -13,19 +13,9 @@ import { MergedScan } from './merged-scan.ts'
 import type { FoundRow, ReadView, RowScan } from './read-view.ts'
 import type { RowCursor } from './row-cursor.ts'
 import { SearchKey } from './skip-list.ts'
+import type { SortedTable } from './sorted-table.ts'
 import { type TimestampOf, TimestampSearch } from './timestamp-search.ts'
 import { findTable, type Version } from './version.ts'
-
-/** A sorted run of rows in a file (tables/table-handle.ts). */
-export interface SortedTable {
-  /** Whether rows with this prefix may be in it; false is certain. */
-  mayHoldPrefix(prefix: Uint8Array): boolean
-  /** The newest version of `key` at or below `sequence`: its value, null for a delete. */
-  get(key: Uint8Array, sequence: number): Uint8Array | null | undefined
-  /** A cursor to be given back: its buffers serve the next one. */
-  borrowCursor(sequence: number): RowCursor
-  giveBack(cursor: RowCursor): void
-}
 
 /** Scratch of the thread; lookups never nest. */
 const search = new SearchKey()

@@ -1,6 +1,6 @@
 /** A Logger that writes a line of JSON for each message, in the shape of pino's. */
 import { hostname } from 'node:os'
-import type { Logger } from '../options.ts'
+import type { Logger } from '../logger.ts'
 
 /** Pino's numbers. */
 const LEVEL = { debug: 20, info: 30, warn: 40, error: 50 } as const

@@ -5,8 +5,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MetastoreError } from '../../codec/errors.ts'
+import type { Logger } from '../logger.ts'
 import { Metastore } from '../metastore.ts'
-import type { Logger } from '../options.ts'
 import { HealthServer } from './health-server.ts'
 import { JsonLinesLogger } from './json-lines-logger.ts'
 import { readServeConfig, type ServeConfig } from './serve-config.ts'

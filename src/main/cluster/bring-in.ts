@@ -3,8 +3,9 @@
  * members that its options name are connected, it brings them in: a change of members, as by call.
  * Broken off, it goes on after the next opening, as long as a group has no other voter.
  */
+
+import type { Logger } from '../logger.ts'
 import type { PeerTransport } from '../net/transport.ts'
-import type { Logger } from '../options.ts'
 import type { Member } from './member-book.ts'
 
 const LOOK_MS = 200

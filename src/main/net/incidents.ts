@@ -2,7 +2,7 @@
  * Incidents: what goes wrong on connections, counted by what it is and logged at warn, each kind at
  * most once in LOG_INTERVAL_MS: who wants to fill the log with refusals cannot.
  */
-import type { Logger } from '../options.ts'
+import type { Logger } from '../logger.ts'
 import type { Clock } from './clock.ts'
 
 const LOG_INTERVAL_MS = 10_000

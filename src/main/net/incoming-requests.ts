@@ -6,23 +6,6 @@ import type { Outbox } from './outbox.ts'
 
 const RETRY_AFTER_MS = 50
 
-export interface IncomingRequest {
-  /** The member that asks. */
-  readonly peer: number
-  /** The caller's, 0 to 255. */
-  readonly kind: number
-  /** Shared with what else came in; may be kept, and nobody may write to it. */
-  readonly payload: Uint8Array
-  /** How long the other side waits, from when it sent this. */
-  readonly timeoutMs: number
-  /**
-   * Answers it, once; further calls, and those after the connection has ended, do nothing. The
-   * bytes must not change any more. Errors come out at the other side with code, message, details.
-   * @throws INVALID_REQUEST when the answer does not fit into a frame; it can be answered again
-   */
-  respond(answer: Uint8Array | MetastoreError): void
-}
-
 export class IncomingRequests {
   readonly #peer: number
   readonly #context: NetContext

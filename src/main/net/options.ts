@@ -2,7 +2,8 @@
 import { invalidRequest } from '../../codec/errors.ts'
 import { NODE_ID_MAX } from '../../codec/handshake-format.ts'
 import { isUuid } from '../../codec/uuid.ts'
-import { type Logger, show } from '../options.ts'
+import type { Logger } from '../logger.ts'
+import { show } from '../show.ts'
 import type { Clock } from './clock.ts'
 
 export interface PeerAddress {

@@ -35,7 +35,7 @@ import type { Tail, TailName } from '../../codec/tail.ts'
 import { coveringTails } from '../../shared/tail-cover.ts'
 import type { DomainHandle } from '../domain-handle.ts'
 import type { IoRunner } from '../io-pool.ts'
-import type { Logger } from '../options.ts'
+import type { Logger } from '../logger.ts'
 import type { DomainLease } from './domain-lease.ts'
 
 /** A leader has four at the most, and the active one, before it refuses writes. */

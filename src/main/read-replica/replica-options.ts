@@ -1,7 +1,8 @@
 /** ReadReplicaOptions: checked once, at open, and completed with their defaults. */
 import { invalidRequest } from '../../codec/errors.ts'
-import { type CheckedOptions, checkOptions, type MetastoreOptions, show } from '../options.ts'
+import { type CheckedOptions, checkOptions, type MetastoreOptions } from '../options.ts'
 import { checkNumber, checkObject, checkUuid } from '../requests/checks.ts'
+import { show } from '../show.ts'
 
 /** Those that are as Metastore.open takes them. */
 const SHARED_OPTIONS = [

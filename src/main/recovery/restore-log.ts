@@ -6,7 +6,7 @@ import { encodeManifest, type Manifest } from '../../codec/manifest.ts'
 import { setBatchDomain } from '../../codec/row-batch.ts'
 import { uuidBytes } from '../../codec/uuid.ts'
 import { DiskLog } from '../log/disk-log.ts'
-import type { Logger } from '../options.ts'
+import type { Logger } from '../logger.ts'
 import { ENTRY_KIND } from '../replication/replicated-log.ts'
 import type { TailWalk } from './tail-walk.ts'
 

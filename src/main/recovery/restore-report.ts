@@ -2,7 +2,7 @@
 import { manifestKey } from '../../codec/bucket-layout.ts'
 import type { ClusterFile } from '../../codec/cluster-file.ts'
 import type { RestoredDomain, RestoreReport } from '../../shared/api.ts'
-import type { Logger } from '../options.ts'
+import type { Logger } from '../logger.ts'
 import type { FoundState } from './found-state.ts'
 import type { RestoreRequest } from './restore-request.ts'
 import type { TailWalk } from './tail-walk.ts'

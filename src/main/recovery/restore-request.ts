@@ -2,8 +2,8 @@
 import { isCheckpointName } from '../../codec/bucket-layout.ts'
 import { invalidRequest } from '../../codec/errors.ts'
 import type { RestorePoint } from '../../shared/api.ts'
-import { show } from '../options.ts'
 import { checkBoolean, checkNumber, checkObject, checkUuid } from '../requests/checks.ts'
+import { show } from '../show.ts'
 
 export interface RestoreFrom {
   /** The cluster to restore. */

@@ -1,7 +1,7 @@
 /** Checks of what callers pass in; every failure is INVALID_REQUEST naming field and value. */
 import { invalidRequest } from '../../codec/errors.ts'
 import { parseUuid, UUID_BYTES } from '../../codec/uuid.ts'
-import { show } from '../options.ts'
+import { show } from '../show.ts'
 
 /** A last offset leaves room for the next one. */
 export const LAST_OFFSET_MAX: number = Number.MAX_SAFE_INTEGER - 1

@@ -7,7 +7,7 @@
  */
 import { readdir, rm, stat } from 'node:fs/promises'
 import { join, sep } from 'node:path'
-import type { Logger } from '../options.ts'
+import type { Logger } from '../logger.ts'
 
 /** As `stat` counts: a file with holes takes less than its size. */
 const STAT_BLOCK_BYTES = 512

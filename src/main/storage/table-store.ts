@@ -21,7 +21,7 @@ import { TableHandle } from '../../shared/tables/table-handle.ts'
 import { TableMemory } from '../../shared/tables/table-memory.ts'
 import { Version } from '../../shared/version.ts'
 import type { IoRunner } from '../io-pool.ts'
-import type { Logger } from '../options.ts'
+import type { Logger } from '../logger.ts'
 import type { WorkerLink } from '../worker-link.ts'
 import { LocalCache } from './local-cache.ts'
 

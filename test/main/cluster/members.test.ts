@@ -9,7 +9,7 @@ import { type ErrorCode, MetastoreError } from '../../../src/codec/errors.ts'
 import { Members, type MembersOptions } from '../../../src/main/cluster/members.ts'
 import { RoutedDomain } from '../../../src/main/cluster/routed-domain.ts'
 import type { DomainHandle } from '../../../src/main/domain-handle.ts'
-import type { IncomingRequest } from '../../../src/main/net/incoming-requests.ts'
+import type { IncomingRequest } from '../../../src/main/net/context.ts'
 
 /** Soon over, and never in a test. */
 const SHORT_MS = 100

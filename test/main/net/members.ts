@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FRAME_BYTES_MAX, type Frame } from '../../../src/codec/frame-format.ts'
 import type { GroupMessage } from '../../../src/codec/raft-messages.ts'
+import type { IncomingRequest } from '../../../src/main/net/context.ts'
 import type { FrameReader } from '../../../src/main/net/frame-reader.ts'
 import { type GreetingOutcome, greet } from '../../../src/main/net/greeting.ts'
 import {
@@ -15,7 +16,6 @@ import {
   InitiatorHandshake,
 } from '../../../src/main/net/handshake.ts'
 import type { Incident } from '../../../src/main/net/incidents.ts'
-import type { IncomingRequest } from '../../../src/main/net/incoming-requests.ts'
 import type { PeerAddress, TlsOptions, TransportOptions } from '../../../src/main/net/options.ts'
 import { Transport } from '../../../src/main/net/transport.ts'
 import { message } from '../../../src/main/raft/message.ts'

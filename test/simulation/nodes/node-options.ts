@@ -2,7 +2,8 @@
 
 import type { ClusterFile } from '../../../src/codec/cluster-file.ts'
 import type { Member } from '../../../src/main/cluster/member-book.ts'
-import { type CheckedOptions, checkOptions, type Logger } from '../../../src/main/options.ts'
+import type { Logger } from '../../../src/main/logger.ts'
+import { type CheckedOptions, checkOptions } from '../../../src/main/options.ts'
 import type { ObjectStore } from '../../../src/shared/object-store.ts'
 import type { NodeSettings } from './settings.ts'
 

@@ -5,7 +5,7 @@ import {
   type KnownMembers,
   type MemberList,
 } from '../../../src/main/cluster/member-book.ts'
-import type { Logger } from '../../../src/main/options.ts'
+import type { Logger } from '../../../src/main/logger.ts'
 import { type DiskOperation, FakeDisk } from '../../main/log/fake-disk.ts'
 import type { Dice } from '../dice.ts'
 import type { EventQueue } from '../event-queue.ts'
