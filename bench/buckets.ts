@@ -16,6 +16,8 @@ process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true'
 
 const ENDPOINT_NAME = 'WAYMARK_TEST_S3'
 const COPIES_AT_ONCE = 4
+/** What a request of S3 may take from begin to end: of a bucket that is far away. */
+export const FAR_MS = 30
 
 export interface BenchBucket {
   name: 'directory' | 'S3'

@@ -1,4 +1,5 @@
-/** A bucket that counts what is asked of it. */
+/** A bucket that counts what is asked of it, and may be far away. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type {
   CallOptions,
   GetOptions,
@@ -12,6 +13,8 @@ import type {
 
 export class CountingObjectStore implements ObjectStore {
   readonly #inner: ObjectStore
+  /** Milliseconds that each request takes on top. */
+  readonly #distanceMs: number
   /** Calls since reset(): each is a request of S3. */
   requests = 0
   /** Gets among them, and bytes that they gave. */
@@ -20,8 +23,9 @@ export class CountingObjectStore implements ObjectStore {
   /** Bytes put, by what was put: 'tail', 'table', 'manifest', 'committed'... */
   readonly putBytes: Map<string, number> = new Map()
 
-  constructor(inner: ObjectStore) {
+  constructor(inner: ObjectStore, distanceMs = 0) {
     this.#inner = inner
+    this.#distanceMs = distanceMs
   }
 
   reset(): void {
@@ -32,6 +36,7 @@ export class CountingObjectStore implements ObjectStore {
   }
 
   async get(key: string, options?: GetOptions): Promise<Uint8Array | null> {
+    await this.#travel()
     const body = await this.#inner.get(key, options)
     this.requests++
     this.gets++
@@ -39,26 +44,34 @@ export class CountingObjectStore implements ObjectStore {
     return body
   }
 
-  put(key: string, body: Uint8Array, options?: PutOptions): Promise<PutAnswer> {
+  async put(key: string, body: Uint8Array, options?: PutOptions): Promise<PutAnswer> {
     // domain/{uuid}/tail/...
     const kind = key.split('/')[2]
     this.requests++
     this.putBytes.set(kind, (this.putBytes.get(kind) ?? 0) + body.length)
-    return this.#inner.put(key, body, options)
+    await this.#travel()
+    return await this.#inner.put(key, body, options)
   }
 
-  head(key: string, options?: CallOptions): Promise<ObjectInfo | null> {
+  async head(key: string, options?: CallOptions): Promise<ObjectInfo | null> {
     this.requests++
-    return this.#inner.head(key, options)
+    await this.#travel()
+    return await this.#inner.head(key, options)
   }
 
-  list(prefix: string, options?: ListOptions): Promise<ObjectPage> {
+  async list(prefix: string, options?: ListOptions): Promise<ObjectPage> {
     this.requests++
-    return this.#inner.list(prefix, options)
+    await this.#travel()
+    return await this.#inner.list(prefix, options)
   }
 
-  delete(keys: readonly string[], options?: CallOptions): Promise<void> {
+  async delete(keys: readonly string[], options?: CallOptions): Promise<void> {
     this.requests++
-    return this.#inner.delete(keys, options)
+    await this.#travel()
+    await this.#inner.delete(keys, options)
+  }
+
+  async #travel(): Promise<void> {
+    if (this.#distanceMs > 0) await sleep(this.#distanceMs)
   }
 }

@@ -24,7 +24,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   reads: {
     ...{ 'lookup-memtable': 4, 'lookup-table': 4, get: 4, miss: 4, scan10: 2, scan100: 2 },
   },
-  cold: { 'lookup-cold': 4 },
+  cold: { 'lookup-cold': 5 },
   replica: { 'replica-cold-start': 2 },
   load: { load: 4 },
   flush: { flush: 4, compact: 2, recover: 1 },
@@ -34,7 +34,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   cluster: { 'cluster-commit': 4, 'cluster-read': 4 },
   failover: { failover: 1 },
   disaster: { disaster: 2 },
-  restore: { restore: 2 },
+  restore: { restore: 3 },
   bucket: { bucket: 12 },
   'bucket-commits': { 'bucket-commits': 1 },
   memtable: { 'memtable-insert': 6, 'memtable-gets': 3, 'memtable-seeks': 3 },

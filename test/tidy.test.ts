@@ -20,7 +20,7 @@ const PUBLIC_ENTRIES: readonly string[] = ['src/index.ts', 'src/level.ts']
 /** Threads are started by URL, which is no import: the rings and messages in shared are between. */
 const THREAD_ENTRIES: readonly string[] = [
   'src/workers/partition-worker.ts',
-  'src/workers/io-worker.ts',
+  'src/workers/io-thread.cts',
 ]
 const COLUMNS_MAX = 100
 /** Functions of their arguments: clock, random and disk come in from outside. */
@@ -53,7 +53,7 @@ function sourcesIn(folder: string): string[] {
   const names = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
   return names
     .map(name => posix.join(folder, name.replaceAll('\\', '/')))
-    .filter(name => name.endsWith('.ts') && !name.includes('/node_modules/'))
+    .filter(name => /\.c?ts$/.test(name) && !name.includes('/node_modules/'))
     .sort()
 }
 
@@ -84,10 +84,10 @@ function importsOf(text: string): Import[] {
   )
 }
 
-/** The file that a relative import names, from the project's root; compiled names are .js. */
+/** The file that a relative import names, from the project's root; compiled: .js and .cjs. */
 function targetOf(file: string, { specifier }: Import): string | undefined {
   if (!specifier.startsWith('.')) return undefined
-  return posix.join(posix.dirname(file), specifier).replace(/\.js$/, '.ts')
+  return posix.join(posix.dirname(file), specifier).replace(/\.(c?)js$/, '.$1ts')
 }
 
 function importBreaches(file: string, text: string): string[] {
@@ -140,6 +140,8 @@ test('the import check catches what goes up, sideways, to an entry or lacks .ts'
     ['src/main/a.ts', "const b = await import('../workers/b.ts')"],
     ['src/main/a.ts', "type B = import('../workers/b.ts').B"],
     ['src/main/a.ts', "new URL('../workers/b.js', import.meta.url)"],
+    // A thread that piscina begins must not be an ES module: see io-thread.cts.
+    ['src/main/a.ts', "new URL('../workers/io-worker.js', import.meta.url)"],
     ['src/shared/a.ts', "new URL('../main/b.js', import.meta.url)"],
     ['src/main/a.ts', "import { x } from '../index.ts'"],
     ['src/level.ts', "import { x } from './index.ts'"],
@@ -158,7 +160,7 @@ test('the import check lets pass what goes down, starts a thread or is only talk
     ['src/main/log/a.ts', "import { x } from '../../shared/b.ts'"],
     ['src/index.ts', "export { x } from './main/b.ts'"],
     ['src/codec/a.ts', "import fs from 'node:fs'\nimport lz4 from 'lz4-wasm-nodejs'"],
-    ['src/main/a.ts', "new URL('../workers/io-worker.js', import.meta.url)"],
+    ['src/main/a.ts', "new URL('../workers/io-thread.cjs', import.meta.url)"],
     ['src/codec/a.ts', "// from '../main/b.ts'\n/* import('../main/b.ts') */"],
     ['test/a.test.ts', "import { x } from '../src/index.ts'"],
   ]

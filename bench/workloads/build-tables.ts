@@ -3,6 +3,7 @@ import { KeyBuilder, putU32be, TP_BYTES } from '../../src/codec/keys.ts'
 import { UUID_BYTES } from '../../src/codec/uuid.ts'
 import { Memtable } from '../../src/shared/memtable.ts'
 import { type FlushJob, flushTables } from '../../src/workers/io/flush-tables.ts'
+import type { FinishedTable } from '../../src/workers/io/table-output.ts'
 import { Answers } from '../answers.ts'
 import type { BenchContext } from '../bench-context.ts'
 import { ROW_BYTES, recordKey } from '../records.ts'
@@ -31,12 +32,15 @@ export async function buildBench(context: BenchContext, rows: number): Promise<v
       variant: `tables in memory, one thread, compression ${compression}`,
       unit: 'rows',
       operationBytes: ROW_BYTES,
-      run: () => {
+      run: async () => {
+        let builtRows = 0
+        const count = async ({ description }: FinishedTable): Promise<void> => {
+          builtRows += description.rows
+        }
         const startedAt = performance.now()
-        const tables = Array.from(flushTables(memtable, job), ({ description }) => description)
+        await flushTables(memtable, job, count, () => undefined)
         const elapsedMs = performance.now() - startedAt
         const answers = new Answers()
-        const builtRows = tables.reduce((sum, table) => sum + table.rows, 0)
         answers.expect(builtRows, rows)
         return { operations: rows, elapsedMs, answers }
       },

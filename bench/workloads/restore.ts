@@ -1,6 +1,7 @@
 /**
  * From nothing but the bucket to the first answer: few rows, ten and a hundred times as many, all in
- * tables; and as many with a tenth more of them in tail objects, which are replayed.
+ * tables; and as many with a tenth more of them in tail objects, which are replayed. The last also
+ * from a bucket that is far away.
  */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -8,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Metastore } from '../../src/index.ts'
 import { Answers } from '../answers.ts'
 import { type BenchContext, sized } from '../bench-context.ts'
-import { type BenchBucket, copyObjects, openBucket } from '../buckets.ts'
+import { type BenchBucket, copyObjects, FAR_MS, openBucket } from '../buckets.ts'
 import { CountingObjectStore } from '../counting-object-store.ts'
 import { callInFlight } from '../in-flight.ts'
 import { Latencies } from '../latencies.ts'
@@ -37,9 +38,13 @@ export async function runRestore(context: BenchContext): Promise<void> {
   const parts = context.isSmall ? [1] : TENTHS
   for (const part of parts) sources.push(await fill(context, Math.ceil(context.rows / part), 0))
   sources.push(await fill(context, context.rows, Math.ceil(context.rows / TAIL_PART)))
+  const withTail = sources[sources.length - 1]
   for (const bucket of context.buckets) {
     const cases: Case[] = []
     for (const source of sources) cases.push(await restoreCase(context, bucket, source))
+    if (bucket.name === 'directory') {
+      cases.push(await restoreCase(context, bucket, withTail, FAR_MS))
+    }
     await context.measure(...cases)
   }
 }
@@ -69,14 +74,16 @@ async function restoreCase(
   context: BenchContext,
   bucket: BenchBucket,
   { folder, name, clusterId, rows }: Source,
+  distanceMs = 0,
 ): Promise<Case> {
-  const inner = openBucket(bucket.location(name.replaceAll(' ', '-')))
+  const inner = openBucket(bucket.location(`${name.replaceAll(' ', '-')}-${distanceMs}`))
   await copyObjects(openBucket({ type: 'directory', root: join(folder, 'bucket') }), inner)
-  const objectStore = new CountingObjectStore(inner)
-  const dataDir = join(folder, 'restored')
+  const objectStore = new CountingObjectStore(inner, distanceMs)
+  const dataDir = join(folder, `restored-${distanceMs}`)
+  const where = distanceMs === 0 ? bucket.name : `${bucket.name} ${distanceMs} ms away`
   let restored: Metastore
   return {
-    ...{ workload: 'restore', variant: `${bucket.name}, ${name}`, unit: 'restores' },
+    ...{ workload: 'restore', variant: `${where}, ${name}`, unit: 'restores' },
     prepare: () => objectStore.reset(),
     run: async round => {
       const answers = new Answers()

@@ -1,6 +1,7 @@
 /**
  * Main's side of the I/O pool: piscina threads that encode tables and talk to the bucket. They are
- * started by the first task that needs one.
+ * started by the first tasks that need one. A thread has many tasks at a time, since most of them
+ * wait for the bucket; only of those that make tables there are no more than threads.
  */
 import { setMaxListeners } from 'node:events'
 import { MessageChannel } from 'node:worker_threads'
@@ -12,13 +13,21 @@ import { isObjectTask, runObjectTask } from '../shared/object-tasks.ts'
 import { memoryObjectStore } from './object-stores/memory-registry.ts'
 import { serveObjectStore } from './object-stores/serve-object-store.ts'
 import type { StoreLocation } from './object-stores/store-location.ts'
+import { Slots } from './storage/slots.ts'
 
 const TASK_DEADLINE_MS = 30_000
+/**
+ * Of a thread at a time. With 30 ms from a request to its answer, a thread that waits for one gets
+ * 33 a second.
+ */
+const TASKS_A_THREAD = 16
 /** How long a thread beyond the least waits for a task: to load the SDK of S3 anew takes time. */
 const IDLE_MS = 10_000
 
 /** Whoever carries out tasks of the pool: what is asked of IoPool while it is open. */
 export type IoRunner = Pick<IoPool, 'run'>
+
+type PoolOptions = NonNullable<ConstructorParameters<typeof Piscina>[0]>
 
 /** A bucket that lives on this thread is reached by a port, one a task. */
 type Bucket = { isHere: true; store: ObjectStore } | { isHere: false; access: StoreAccess }
@@ -27,13 +36,16 @@ export class IoPool {
   readonly #threads: { min: number; max: number }
   #pool: Piscina | undefined
   readonly #bucket: Bucket
+  /** For tasks that make tables: they take a processor, and memory for their tables. */
+  readonly #tableSlots: Slots
   readonly #closing = new AbortController()
 
   constructor(location: StoreLocation, threads: { min: number; max: number }) {
     this.#bucket = bucketAt(location)
-    // Every task that waits or runs listens; Node warns from eleven on.
+    // Every task on small objects listens; Node warns from eleven on.
     setMaxListeners(0, this.#closing.signal)
     this.#threads = threads
+    this.#tableSlots = new Slots(threads.max)
   }
 
   /** @throws CLOSED after close(), else what the task threw */
@@ -45,19 +57,21 @@ export class IoPool {
         const options = { deadlineMs: TASK_DEADLINE_MS, signal }
         return (await runObjectTask(task, this.#bucket.store, options)) as IoResults[T['type']]
       }
-      return await this.#runOnThread(task)
+      if (!makesTables(task)) return await this.#runOnThread(task)
+      return await this.#tableSlots.run(() => this.#runOnThread(task))
     } catch (error) {
       throw signal.aborted ? closed() : error
     }
   }
 
   async #runOnThread<T extends IoTask>(task: T): Promise<IoResults[T['type']]> {
+    // It may have waited for a slot.
+    if (this.#closing.signal.aborted) throw closed()
     const served = this.#serve()
     const request: IoRequest = { task, store: served.access, deadlineMs: TASK_DEADLINE_MS }
     try {
-      const { signal } = this.#closing
       const transferList = served.access.type === 'port' ? [served.access.port] : []
-      const answer = (await this.#started().run(request, { signal, transferList })) as IoAnswer
+      const answer = (await this.#started().run(request, { transferList })) as IoAnswer
       if ('value' in answer) return answer.value as IoResults[T['type']]
       const { code, message, details } = answer.error
       throw new MetastoreError(code, message, details === undefined ? {} : { details })
@@ -74,10 +88,12 @@ export class IoPool {
 
   #started(): Piscina {
     this.#pool ??= new Piscina({
-      filename: new URL('../workers/io-worker.js', import.meta.url).href,
+      filename: new URL('../workers/io-thread.cjs', import.meta.url).href,
       minThreads: this.#threads.min,
       maxThreads: this.#threads.max,
       idleTimeout: IDLE_MS,
+      concurrentTasksPerWorker: TASKS_A_THREAD,
+      loadBalancer: spreadOver(this.#threads.max),
       // Tasks wait for ports and files: the threads' event loops have to run between them.
       atomics: 'disabled',
     })
@@ -90,6 +106,24 @@ export class IoPool {
     const { port1, port2 } = new MessageChannel()
     const server = serveObjectStore(this.#bucket.store, port1)
     return { access: { type: 'port', port: port2 }, close: () => server.close() }
+  }
+}
+
+function makesTables({ type }: IoTask): boolean {
+  return type === 'buildTables' || type === 'compactTables'
+}
+
+/** To an idle thread, a new one while there may be more, or the one that has the least to do. */
+function spreadOver(threadsMax: number): NonNullable<PoolOptions['loadBalancer']> {
+  return (_, workers) => {
+    let least = workers.at(0) ?? null
+    for (const worker of workers) {
+      if (least === null || worker.currentUsage < least.currentUsage) least = worker
+    }
+    if (least === null || least.currentUsage === 0) return least
+    const isFull = least.currentUsage >= TASKS_A_THREAD
+    // With null the pool starts a thread if it can, and keeps the task until one is ready.
+    return isFull || workers.length < threadsMax ? null : least
   }
 }
 

@@ -31,7 +31,7 @@ import { compactTables } from '../../src/workers/io/compact-tables.ts'
 import { flushTables } from '../../src/workers/io/flush-tables.ts'
 import { storeTable } from '../../src/workers/io/store-table.ts'
 import { type FetchContext, fetchBlocks, openTable } from '../../src/workers/io/table-fetch.ts'
-import { TableOutput } from '../../src/workers/io/table-output.ts'
+import { type FinishedTable, TableOutput } from '../../src/workers/io/table-output.ts'
 import { type FaultPlan, FaultyObjectStore } from '../object-stores/faulty-object-store.ts'
 
 const DOMAIN = '00000000-0000-4000-8000-00000000000d'
@@ -140,9 +140,10 @@ export class LsmHarness {
     }
     const built: BuiltTable[] = []
     const output = new TableOutput(job, 0, TABLE_BYTES)
-    for (const table of flushTables(frozen.memtable, job, output)) {
+    const store = async (table: FinishedTable): Promise<void> => {
       built.push(await storeTable(this.#context, table))
     }
+    await flushTables(frozen.memtable, job, store, () => undefined, output)
     const { lastSequence } = frozen
     await this.#commit(built, { lastSequence, lastIndex: lastSequence })
     this.#frozen.shift()

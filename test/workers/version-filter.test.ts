@@ -11,8 +11,8 @@ import { compareBytes, toHex } from '../../src/codec/bytes.ts'
 import { xxh64 } from '../../src/codec/hash.ts'
 import { Memtable } from '../../src/shared/memtable.ts'
 import { MemtableVersions } from '../../src/shared/memtable-versions.ts'
-import { flushTables } from '../../src/workers/io/flush-tables.ts'
-import { TableOutput } from '../../src/workers/io/table-output.ts'
+import { type FlushJob, flushTables } from '../../src/workers/io/flush-tables.ts'
+import { type FinishedTable, TableOutput } from '../../src/workers/io/table-output.ts'
 import { VersionFilter } from '../../src/workers/io/version-filter.ts'
 import { firstSequenceArbitrary, insert, rowsArbitrary } from '../shared/row-keys.ts'
 import { type Version, VersionsModel } from '../shared/versions.ts'
@@ -147,20 +147,33 @@ describe('the versions of a memtable', () => {
   })
 })
 
+async function flushed(
+  memtable: Memtable,
+  job: FlushJob,
+  output?: TableOutput,
+): Promise<FinishedTable[]> {
+  const tables: FinishedTable[] = []
+  const keep = async (table: FinishedTable): Promise<void> => {
+    tables.push(table)
+  }
+  await flushTables(memtable, job, keep, () => undefined, output)
+  return tables
+}
+
 describe('a flush', () => {
-  test('makes tables of what is seen, deletes included, as their descriptions say', () => {
+  test('makes tables of what is seen, deletes included, as their descriptions say', async () => {
     let split = 0
-    fc.assert(
-      fc.property(
+    await fc.assert(
+      fc.asyncProperty(
         flushArbitrary,
         fc.nat({ max: 20 }),
         fc.array(fc.nat({ max: 150 }), { maxLength: 4 }),
         fc.constantFrom(1, 3000, 2 ** 26),
-        ({ memtable, versions, greatest }, age, ages, bytesMax) => {
+        async ({ memtable, versions, greatest }, age, ages, bytesMax) => {
           const lastSequence = Math.max(0, greatest - age)
           const snapshots = ages.map(back => Math.max(0, lastSequence - back))
           const job = { ...NAMING, lastSequence, snapshots }
-          const tables = [...flushTables(memtable, job, new TableOutput(job, 0, bytesMax))]
+          const tables = await flushed(memtable, job, new TableOutput(job, 0, bytesMax))
           const before = versions.filter(({ sequence }) => sequence <= lastSequence)
           const after = tables.flatMap(({ bytes }) => rowsIn(bytes))
           const seen = seenVersions(before, snapshots, () => false)
@@ -198,13 +211,36 @@ describe('a flush', () => {
     assert.ok(split > 20, `${split} tables after the first`)
   })
 
-  test('of nothing makes no table', () => {
+  test('of nothing makes no table', async () => {
     const memtable = new Memtable(new SharedArrayBuffer(65_536))
     const job = { ...NAMING, lastSequence: 7, snapshots: [] }
-    assert.deepEqual([...flushTables(memtable, job)], [])
+    assert.deepEqual(await flushed(memtable, job), [])
     const key = Uint8Array.of(4, 1, 2)
     insert(memtable, { key, sequence: 8, isDelete: false, value: key })
-    assert.deepEqual([...flushTables(memtable, job)], [])
-    assert.equal([...flushTables(memtable, { ...job, lastSequence: 8 })].length, 1)
+    assert.deepEqual(await flushed(memtable, job), [])
+    assert.equal((await flushed(memtable, { ...job, lastSequence: 8 })).length, 1)
+  })
+
+  test('gives the others of its thread a turn every few rows', async () => {
+    const memtable = new Memtable(new SharedArrayBuffer(1024 * 1024))
+    for (let row = 0; row < 1000; row++) {
+      const key = Uint8Array.of(4, row >> 8, row & 255)
+      insert(memtable, { key, sequence: row + 1, isDelete: false, value: key })
+    }
+    const job = { ...NAMING, lastSequence: 1000, snapshots: [] }
+    let turns = 0
+    let isMyTurn = true
+    const breathe = async (): Promise<void> => {
+      turns++
+      isMyTurn = false
+      await new Promise(resolve => setImmediate(resolve))
+      isMyTurn = true
+    }
+    const store = async ({ description }: FinishedTable): Promise<void> => {
+      assert.ok(isMyTurn)
+      assert.equal(description.rows, 1000)
+    }
+    await flushTables(memtable, job, store, breathe)
+    assert.equal(turns, 3)
   })
 })

@@ -36,10 +36,13 @@ import { coveringTails } from '../../shared/tail-cover.ts'
 import type { DomainHandle } from '../domain-handle.ts'
 import type { IoRunner } from '../io-pool.ts'
 import type { Logger } from '../logger.ts'
+import { ReadAhead } from '../read-ahead.ts'
 import type { DomainLease } from './domain-lease.ts'
 
 /** A leader has four at the most, and the active one, before it refuses writes. */
 const FROZEN_MAX = 8
+/** Tail objects of a domain that are read before their turn. */
+const TAILS_AHEAD = 4
 /** Pointer and manifest are read anew when the pointer moved between. */
 const MANIFEST_ATTEMPTS = 3
 
@@ -164,10 +167,14 @@ export class DomainFollower {
   async #followTail(): Promise<boolean> {
     const { io } = this.#options
     const names = await this.#newTails()
-    for (const name of coveringTails(names, this.#sequence)) {
+    const covering = coveringTails(names, this.#sequence)
+    const tails = new ReadAhead(covering, TAILS_AHEAD, name =>
+      io.run({ type: 'readTail', key: tailKey(name) }),
+    )
+    for (const name of covering) {
       if (!this.#hasRoom(0, 0)) return false
       const key = tailKey(name)
-      const tail = await io.run({ type: 'readTail', key })
+      const tail = await tails.read(name)
       // Collected since it was listed: a manifest covers it.
       if (tail === null) return false
       this.#expectTail(tail, key, name)

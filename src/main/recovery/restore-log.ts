@@ -26,7 +26,7 @@ export interface RestoreLogOptions {
 }
 
 /**
- * @param groups by number; one after the other, and one tail object in memory at a time
+ * @param groups by number; one after the other, with a few tail objects in memory at a time
  * @throws what a walk throws; the log is of no use then
  */
 export async function writeRestoredLog(

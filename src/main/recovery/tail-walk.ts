@@ -1,12 +1,17 @@
 /**
  * Walks the tail of a domain from a manifest on. Of the objects that hold the next write, the one
- * that reaches furthest is taken, if it was made in time; objects are read one after the other, and
- * none twice.
+ * that reaches furthest is taken, if it was made in time. No object is read twice, and some are
+ * read ahead: those that are taken as long as none is damaged or too late.
  */
 import { tailKey } from '../../codec/bucket-layout.ts'
 import { MetastoreError } from '../../codec/errors.ts'
 import type { Tail, TailName } from '../../codec/tail.ts'
 import type { UnusedPieces } from '../../shared/api.ts'
+import { coveringTails } from '../../shared/tail-cover.ts'
+import { ReadAhead } from '../read-ahead.ts'
+
+/** Objects of some MiB at most, of one domain at a time. */
+const OBJECTS_AHEAD = 16
 
 export interface TailWalkOptions {
   /** All of the domain. */
@@ -23,6 +28,7 @@ export interface TailWalkOptions {
 
 export class TailWalk {
   readonly #options: TailWalkOptions
+  readonly #tails: ReadAhead<TailName, Tail>
   readonly #isLater = new Set<TailName>()
   readonly #isDamaged = new Set<TailName>()
   /** The first damage that was met; undefined when there was none. */
@@ -34,8 +40,10 @@ export class TailWalk {
   createdAt: number | undefined
 
   constructor(options: TailWalkOptions) {
+    const { names, after, read } = options
     this.#options = options
-    this.reached = options.after
+    this.#tails = new ReadAhead(coveringTails(names, after), OBJECTS_AHEAD, read)
+    this.reached = after
   }
 
   /**
@@ -87,12 +95,11 @@ export class TailWalk {
   }
 
   async #read(name: TailName): Promise<Tail | undefined> {
-    const { passesDamage, read } = this.#options
     try {
-      return await read(name)
+      return await this.#tails.read(name)
     } catch (error) {
       const isDamage = error instanceof MetastoreError && error.code === 'CORRUPTION'
-      if (!isDamage || !passesDamage) throw error
+      if (!isDamage || !this.#options.passesDamage) throw error
       this.damage ??= error
       this.#isDamaged.add(name)
       return undefined

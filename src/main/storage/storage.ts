@@ -19,6 +19,9 @@ import type { TableStore } from './table-store.ts'
 import { TailSchedule } from './tail-schedule.ts'
 import type { TailShipper } from './tail-shipper.ts'
 
+/** Tail objects under way at a time, a thread of the I/O pool: most of one is waiting. */
+const SHIPMENTS_A_THREAD = 4
+
 export interface StorageOptions {
   domains: readonly DomainHandle[]
   log: ReplicatedLog
@@ -108,7 +111,7 @@ export class Storage {
       sourceOf: domain => this.#domains[domain]?.tail,
       domains: domains.length,
       tailIntervalMs,
-      atOnceMax: Math.max(1, ioThreads.max >> 1),
+      atOnceMax: SHIPMENTS_A_THREAD * ioThreads.max,
       now,
       onFailure: (domain, error) => {
         logger.warn({ domain, err: error }, 'a tail was not shipped, which will be tried again')

@@ -1,7 +1,7 @@
 /**
  * Has the domains' tails shipped, each once an interval if it has something new, and counts what
- * that costs. Few at a time, in turns, so that flushes and reads find a thread of the I/O pool; the
- * queue is the numbers of the domains that wait.
+ * that costs. A few at a time, in turns, so that the memory of their batches is bounded; the queue
+ * is the numbers of the domains that wait.
  */
 export interface TailSource {
   /** Notes what is to be shipped by now. @returns whether there is anything, and it may be tried */

@@ -19,7 +19,7 @@ import { type FetchContext, fetchBlocks, openTable } from './table-fetch.ts'
 import type { FinishedTable } from './table-output.ts'
 import { tailReach } from './tail-reach.ts'
 
-/** The longest that a merge keeps its thread's event loop to itself. */
+/** The longest that rows on their way to tables keep its thread's event loop to itself. */
 const BREATH_MS = 5
 
 export interface IoTaskContext {
@@ -75,9 +75,10 @@ async function flushMemtable(
   context: FetchContext,
 ): Promise<BuiltTable[]> {
   const built: BuiltTable[] = []
-  for (const table of flushTables(new Memtable(task.memory), task)) {
+  const store = async (table: FinishedTable): Promise<void> => {
     built.push(await storeTable(context, table))
   }
+  await flushTables(new Memtable(task.memory), task, store, breather())
   return built
 }
 
