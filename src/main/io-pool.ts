@@ -1,7 +1,7 @@
 /**
  * Main's side of the I/O pool: piscina threads that encode tables and talk to the bucket. They are
- * started by the first tasks that need one. A thread has many tasks at a time, since most of them
- * wait for the bucket; only of those that make tables there are no more than threads.
+ * started by the first tasks that need one. A thread has many tasks at a time where most of them
+ * wait for a network; only of those that make tables there are no more than threads.
  */
 import { setMaxListeners } from 'node:events'
 import { MessageChannel } from 'node:worker_threads'
@@ -13,14 +13,16 @@ import { isObjectTask, runObjectTask } from '../shared/object-tasks.ts'
 import { memoryObjectStore } from './object-stores/memory-registry.ts'
 import { serveObjectStore } from './object-stores/serve-object-store.ts'
 import type { StoreLocation } from './object-stores/store-location.ts'
-import { Slots } from './storage/slots.ts'
+import { Slots } from './slots.ts'
 
 const TASK_DEADLINE_MS = 30_000
 /**
  * Of a thread at a time. With 30 ms from a request to its answer, a thread that waits for one gets
- * 33 a second.
+ * 33 a second. A directory answers at once, and its calls go through the four threads of libuv that
+ * the log's syncs need as well: there it is one.
  */
 const TASKS_A_THREAD = 16
+const TASKS_A_THREAD_OF_DIRECTORIES = 1
 /** How long a thread beyond the least waits for a task: to load the SDK of S3 anew takes time. */
 const IDLE_MS = 10_000
 
@@ -34,6 +36,7 @@ type Bucket = { isHere: true; store: ObjectStore } | { isHere: false; access: St
 
 export class IoPool {
   readonly #threads: { min: number; max: number }
+  readonly #tasksAThread: number
   #pool: Piscina | undefined
   readonly #bucket: Bucket
   /** For tasks that make tables: they take a processor, and memory for their tables. */
@@ -45,6 +48,7 @@ export class IoPool {
     // Every task on small objects listens; Node warns from eleven on.
     setMaxListeners(0, this.#closing.signal)
     this.#threads = threads
+    this.#tasksAThread = tasksAThread(location)
     this.#tableSlots = new Slots(threads.max)
   }
 
@@ -87,15 +91,22 @@ export class IoPool {
   }
 
   #started(): Piscina {
-    this.#pool ??= new Piscina({
+    if (this.#pool !== undefined) return this.#pool
+    const { min, max } = this.#threads
+    this.#pool = new Piscina({
       filename: new URL('../workers/io-thread.cjs', import.meta.url).href,
-      minThreads: this.#threads.min,
-      maxThreads: this.#threads.max,
+      minThreads: min,
+      maxThreads: max,
       idleTimeout: IDLE_MS,
-      concurrentTasksPerWorker: TASKS_A_THREAD,
-      loadBalancer: spreadOver(this.#threads.max),
+      concurrentTasksPerWorker: this.#tasksAThread,
+      loadBalancer: spreadOver(max, this.#tasksAThread),
+      stricterFIFO: true,
       // Tasks wait for ports and files: the threads' event loops have to run between them.
       atomics: 'disabled',
+    })
+    this.#pool.on('error', error => {
+      // Of two answers that came together, the first may have been what close() waited for.
+      if (!this.#closing.signal.aborted) throw error
     })
     return this.#pool
   }
@@ -113,15 +124,28 @@ function makesTables({ type }: IoTask): boolean {
   return type === 'buildTables' || type === 'compactTables'
 }
 
+function tasksAThread({ type }: StoreLocation): number {
+  return type === 'directory' ? TASKS_A_THREAD_OF_DIRECTORIES : TASKS_A_THREAD
+}
+
+/** Tasks that are carried out at the same time, at most. */
+export function tasksAtOnce(location: StoreLocation, threadsMax: number): number {
+  return threadsMax * tasksAThread(location)
+}
+
 /** To an idle thread, a new one while there may be more, or the one that has the least to do. */
-function spreadOver(threadsMax: number): NonNullable<PoolOptions['loadBalancer']> {
+function spreadOver(
+  threadsMax: number,
+  tasksMax: number,
+): NonNullable<PoolOptions['loadBalancer']> {
   return (_, workers) => {
     let least = workers.at(0) ?? null
     for (const worker of workers) {
-      if (least === null || worker.currentUsage < least.currentUsage) least = worker
+      // Of equal ones the last: threads that are still starting come first.
+      if (least === null || worker.currentUsage <= least.currentUsage) least = worker
     }
     if (least === null || least.currentUsage === 0) return least
-    const isFull = least.currentUsage >= TASKS_A_THREAD
+    const isFull = least.currentUsage >= tasksMax
     // With null the pool starts a thread if it can, and keeps the task until one is ready.
     return isFull || workers.length < threadsMax ? null : least
   }

@@ -1,6 +1,7 @@
 /**
  * Reads what comes next before it is asked for, so that a walk over many small objects does not
- * wait for the bucket once an object. No more are in memory than those ahead and the one asked for.
+ * wait for the bucket once an object. Of those that nobody has asked for, no more than a number are
+ * kept, and none after end().
  */
 export class ReadAhead<T, R> {
   readonly #order: readonly T[]
@@ -30,6 +31,12 @@ export class ReadAhead<T, R> {
     this.#begun.delete(item)
     while (this.#begun.size < this.#ahead && this.#next < this.#order.length) this.#beginNext()
     return result
+  }
+
+  /** The walk has ended: nothing more is begun, and nothing kept. */
+  end(): void {
+    this.#begun.clear()
+    this.#next = this.#order.length
   }
 
   /** What was passed over is not asked for any more. */

@@ -6,9 +6,9 @@
 import assert from 'node:assert/strict'
 import { rm } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { KeyBuilder, TP_BYTES } from '../../src/codec/keys.ts'
-import { IoPool } from '../../src/main/io-pool.ts'
+import { IoPool, tasksAtOnce } from '../../src/main/io-pool.ts'
 import { MemoryObjectStore } from '../../src/main/object-stores/memory-object-store.ts'
 import type { BuiltTable } from '../../src/shared/io-tasks.ts'
 import { Memtable } from '../../src/shared/memtable.ts'
@@ -103,6 +103,11 @@ test('a thread has many tasks that wait for the bucket, and few that make tables
   }
 })
 
+test('of a directory a thread has one task at a time', () => {
+  assert.equal(tasksAtOnce({ type: 'directory', root: directory }, 3), 3)
+  assert.equal(tasksAtOnce({ type: 'object', store: new MemoryObjectStore() }, 3), 48)
+})
+
 test('close() ends tasks that run, wait for a thread or wait for their turn', async () => {
   const bucket = new HeldBucket()
   const pool = new IoPool({ type: 'object', store: bucket }, THREADS)
@@ -120,4 +125,25 @@ test('close() ends tasks that run, wait for a thread or wait for their turn', as
   }
   await assert.rejects(read(pool), { code: 'CLOSED' })
   bucket.letGo()
+})
+
+test('answers that come while close() has begun disturb nobody', async () => {
+  for (let round = 0; round < 5; round++) {
+    const bucket = new HeldBucket()
+    const pool = new IoPool({ type: 'object', store: bucket }, { min: 1, max: 1 })
+    bucket.hold()
+    const reads = Array.from({ length: 12 }, () => read(pool))
+    const ended = Promise.allSettled(reads)
+    await until('all are at the bucket', () => bucket.gets === reads.length)
+    // In the very turn of the first answer; an error that nobody handles fails the test.
+    const closed = Promise.race(reads).then(() => pool.close())
+    bucket.letGo()
+    await nextTurn()
+    // Meanwhile the thread answers, so that all answers are there in the next turn.
+    for (const endsAt = performance.now() + 50; performance.now() < endsAt; );
+    await closed
+    for (const outcome of await ended) {
+      if (outcome.status === 'rejected') assert.equal(outcome.reason.code, 'CLOSED')
+    }
+  }
 })

@@ -89,3 +89,12 @@ test('random walks get what they ask for, with no more in memory than may be', a
     }),
   )
 })
+
+test('after the end nothing is begun, and what is asked for is read anew', async () => {
+  const reads = new Reads()
+  const ahead = new ReadAhead([1, 2, 3, 4, 5, 6], 2, reads.read)
+  void ahead.read(1)
+  ahead.end()
+  void ahead.read(2)
+  assert.deepEqual(reads.begun, [1, 2, 3, 2])
+})

@@ -42,7 +42,7 @@ import type { DomainLease } from './domain-lease.ts'
 /** A leader has four at the most, and the active one, before it refuses writes. */
 const FROZEN_MAX = 8
 /** Tail objects of a domain that are read before their turn. */
-const TAILS_AHEAD = 4
+const TAILS_AHEAD = 2
 /** Pointer and manifest are read anew when the pointer moved between. */
 const MANIFEST_ATTEMPTS = 3
 

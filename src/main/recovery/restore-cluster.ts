@@ -12,6 +12,7 @@ import { encodeManifest, type Manifest, manifestName } from '../../codec/manifes
 import type { RestoreReport } from '../../shared/api.ts'
 import type { IoRunner } from '../io-pool.ts'
 import type { Logger } from '../logger.ts'
+import { Slots } from '../slots.ts'
 import { chooserOf } from './choose-state.ts'
 import { claimCluster, expectClaimable, newCluster } from './create-cluster.ts'
 import type { DataDir } from './data-dir.ts'
@@ -22,6 +23,9 @@ import { logReport, reportOf } from './restore-report.ts'
 import type { RestoreRequest } from './restore-request.ts'
 import { expectTables, RestoreSource } from './restore-source.ts'
 import { TailWalk } from './tail-walk.ts'
+
+/** Looked at: each may ask for the sizes of 32 tables at a time. */
+const DOMAINS_AT_ONCE = 4
 
 export interface RestoreOptions {
   request: RestoreRequest
@@ -83,11 +87,12 @@ export async function restoreCluster(
 /** @throws INVALID_REQUEST when a domain, or with `partial` every one, has no state that old */
 async function findStates(source: RestoreSource, request: RestoreRequest): Promise<FoundState[]> {
   const choose = await chooserOf(source, request.at)
+  const slots = new Slots(DOMAINS_AT_ONCE)
   const refusals: MetastoreError[] = []
   const found = await Promise.all(
     source.cluster.domains.map(async (domain, number) => {
       try {
-        return await inDomain(number, () => findState(source, domain, choose))
+        return await inDomain(number, () => slots.run(() => findState(source, domain, choose)))
       } catch (error) {
         if (!(error instanceof MetastoreError)) throw error
         const isTooOld = error.code === 'INVALID_REQUEST'

@@ -51,6 +51,12 @@ export class TailWalk {
    * @throws CORRUPTION for a damaged object, unless damage is passed
    */
   async next(): Promise<Uint8Array[] | undefined> {
+    const batches = await this.#next()
+    if (batches === undefined) this.#tails.end()
+    return batches
+  }
+
+  async #next(): Promise<Uint8Array[] | undefined> {
     const { until } = this.#options
     if (until === null) return undefined
     for (const name of this.#holders()) {

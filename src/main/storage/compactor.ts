@@ -10,9 +10,9 @@ import type { DomainHandle } from '../domain-handle.ts'
 import type { IoRunner } from '../io-pool.ts'
 import type { Logger } from '../logger.ts'
 import type { ReplicatedLog } from '../replication/replicated-log.ts'
+import type { Slots } from '../slots.ts'
 import { BackgroundWork } from './background-work.ts'
 import type { ManifestCommitter, TableIds } from './manifest-committer.ts'
-import type { Slots } from './slots.ts'
 
 /** Inputs may be compressed and outputs not: a table becomes at most so many. */
 const OUTPUTS_AN_INPUT = 32
@@ -28,7 +28,7 @@ export interface CompactorOptions {
   committer: ManifestCommitter
   log: ReplicatedLog
   io: IoRunner
-  /** Of all domains together: compactions leave threads of the I/O pool to flushes and fetches. */
+  /** Of all domains together: compactions leave a thread of the I/O pool to flushes. */
   slots: Slots
   compression: 'lz4' | 'none'
   cacheDirectory: string

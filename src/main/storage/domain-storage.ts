@@ -4,6 +4,7 @@
  */
 import type { MetastoreError } from '../../codec/errors.ts'
 import type { DomainHandle } from '../domain-handle.ts'
+import type { Slots } from '../slots.ts'
 import { Compactor, type CompactorOptions } from './compactor.ts'
 import { Flusher, type FlusherOptions } from './flusher.ts'
 import { GarbageCollector, type GarbageCollectorOptions } from './garbage-collector.ts'
@@ -16,6 +17,8 @@ export interface DomainStorageOptions
     Omit<FlusherOptions, 'committer' | 'onFlushed'>,
     Omit<GarbageCollectorOptions, 'committer'> {
   readonly tables: TableStore
+  /** See TailShipperOptions. */
+  readonly logTurns: Slots
   /** null: the tail is not shipped. */
   readonly tailIntervalMs: number | null
 }

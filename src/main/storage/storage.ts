@@ -7,20 +7,20 @@ import { manifestName } from '../../codec/manifest.ts'
 import type { TailStatus } from '../../shared/api.ts'
 import type { Announced } from '../checkpoints.ts'
 import type { DomainHandle } from '../domain-handle.ts'
-import type { IoRunner } from '../io-pool.ts'
+import { type IoRunner, tasksAtOnce } from '../io-pool.ts'
 import type { CheckedOptions } from '../options.ts'
 import type { ReplicatedLog } from '../replication/replicated-log.ts'
+import { Slots } from '../slots.ts'
 import { DomainStorage } from './domain-storage.ts'
 import { FlushSchedule } from './flush-schedule.ts'
 import type { DomainGarbage } from './garbage-collector.ts'
 import { GarbageSchedule } from './garbage-schedule.ts'
-import { Slots } from './slots.ts'
 import type { TableStore } from './table-store.ts'
 import { TailSchedule } from './tail-schedule.ts'
 import type { TailShipper } from './tail-shipper.ts'
 
-/** Tail objects under way at a time, a thread of the I/O pool: most of one is waiting. */
-const SHIPMENTS_A_THREAD = 4
+/** Tail objects under way at a time: each has some 20 MiB at most, here and in its thread. */
+const SHIPMENTS_MAX = 8
 
 export interface StorageOptions {
   domains: readonly DomainHandle[]
@@ -37,6 +37,7 @@ export interface StorageOptions {
 export class Storage {
   readonly #storage: StorageOptions
   readonly #slots: Slots
+  readonly #logTurns = new Slots(1)
   /** By number; of the domains that this node leads. */
   readonly #domains: (DomainStorage | undefined)[]
   /** Those that are led no more and have not come to their end. */
@@ -52,7 +53,7 @@ export class Storage {
   constructor(storage: StorageOptions) {
     this.#storage = storage
     const { domains, log, options, now } = storage
-    // One thread at least stays free for flushes and fetches.
+    // Tasks that make tables are no more than threads: one at least stays for flushes.
     this.#slots = new Slots(Math.max(1, options.ioThreads.max - 1))
     this.#domains = domains.map(() => undefined)
     this.#schedule = new FlushSchedule({
@@ -88,7 +89,7 @@ export class Storage {
     this.#domains[domain.number] = new DomainStorage({
       ...{ clusterId, domain, log, io, tables, cacheDirectory, now, random },
       ...{ compression, logger, tailIntervalMs, garbageDelayMs, preregistrationTtlMs },
-      slots: this.#slots,
+      ...{ slots: this.#slots, logTurns: this.#logTurns },
     })
   }
 
@@ -105,13 +106,14 @@ export class Storage {
 
   #tailSchedule(): TailSchedule | undefined {
     const { domains, options, now } = this.#storage
-    const { tailIntervalMs, ioThreads, logger } = options
+    const { tailIntervalMs, ioThreads, logger, objectStore } = options
     if (tailIntervalMs === null) return undefined
     return new TailSchedule({
       sourceOf: domain => this.#domains[domain]?.tail,
       domains: domains.length,
       tailIntervalMs,
-      atOnceMax: SHIPMENTS_A_THREAD * ioThreads.max,
+      // The other half of the pool's tasks is for flushes and reads.
+      atOnceMax: Math.max(1, Math.min(SHIPMENTS_MAX, tasksAtOnce(objectStore, ioThreads.max) >> 1)),
       now,
       onFailure: (domain, error) => {
         logger.warn({ domain, err: error }, 'a tail was not shipped, which will be tried again')

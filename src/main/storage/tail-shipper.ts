@@ -20,10 +20,11 @@ import type { Logger } from '../logger.ts'
 import { backoffMs } from '../net/backoff.ts'
 import type { Entry } from '../raft/entry.ts'
 import { ENTRY_KIND, type ReplicatedLog } from '../replication/replicated-log.ts'
+import type { Slots } from '../slots.ts'
 import type { ManifestCommitter } from './manifest-committer.ts'
 import { NOTHING_SHIPPED, type Shipment, type TailSource } from './tail-schedule.ts'
 
-/** Read from the log in one turn: a few milliseconds of the main thread. */
+/** Read from the log in one turn, of all domains: a few milliseconds of the main thread. */
 const READ_BYTES = 256 * 1024
 /** Batches of an object: as many as make it so large, and what was read with the last of them. */
 const OBJECT_BYTES = 4 * 1024 * 1024
@@ -41,6 +42,8 @@ export interface TailShipperOptions {
   readonly clusterId: string
   readonly compression: 'lz4' | 'none'
   readonly tailIntervalMs: number
+  /** Whose turn it is to read from the log, of all domains. */
+  readonly logTurns: Slots
   readonly logger: Logger
   /** Milliseconds since the epoch. */
   readonly now: () => number
@@ -179,11 +182,10 @@ export class TailShipper implements TailSource {
 
   /** Reads on from where the last object ends. */
   async #gather(goal: Goal): Promise<Gathered> {
-    const { domain, log } = this.#options
     const batches: Uint8Array[] = []
     let [index, sequence, sizeBytes] = [this.#index, this.#sequence, 0]
     while (index < goal.index && sizeBytes < OBJECT_BYTES && !this.#isClosed) {
-      const entries = log.entries(domain.number, index + 1, goal.index + 1, READ_BYTES)
+      const entries = await this.#entries(index, goal.index)
       // The log was cut: a flush has come further.
       if (entries.length === 0) break
       const found = rowsAfter(sequence, entries)
@@ -198,10 +200,18 @@ export class TailShipper implements TailSource {
       }
       sequence += found.length
       index = entries[entries.length - 1].index
-      // Everybody else has their turns.
-      await nextTurn()
     }
     return { batches, index, sequence }
+  }
+
+  /** Some of those after one index, up to another. Everybody else has their turns in between. */
+  #entries(after: number, to: number): Promise<readonly Entry[]> {
+    const { domain, log, logTurns } = this.#options
+    return logTurns.run(async () => {
+      const entries = log.entries(domain.number, after + 1, to + 1, READ_BYTES)
+      await nextTurn()
+      return entries
+    })
   }
 
   async #put(batches: readonly Uint8Array[], last: number, createdAt: number): Promise<number> {

@@ -12,8 +12,8 @@ import { unpackBatches } from '../../shared/packed-batches.ts'
 import { type RetryOptions, withRetry } from '../../shared/retry.ts'
 
 /**
- * The bucket gets less time than for a table: it is asked again with the next interval, and flushes
- * and reads want the thread as well.
+ * The bucket gets less time than for a table: it is asked again with the next interval, and other
+ * domains wait for their turn.
  */
 const TAIL_DEADLINE_MS = 10_000
 

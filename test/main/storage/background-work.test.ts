@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Slots } from '../../../src/main/slots.ts'
 import { BackgroundWork } from '../../../src/main/storage/background-work.ts'
-import { Slots } from '../../../src/main/storage/slots.ts'
 
 async function until(condition: () => boolean): Promise<void> {
   for (let i = 0; i < 2000 && !condition(); i++) await sleep(1)

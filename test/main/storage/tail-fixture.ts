@@ -12,6 +12,7 @@ import type { IoRunner } from '../../../src/main/io-pool.ts'
 import { MemoryObjectStore } from '../../../src/main/object-stores/memory-object-store.ts'
 import type { Entry } from '../../../src/main/raft/entry.ts'
 import { ENTRY_KIND } from '../../../src/main/replication/replicated-log.ts'
+import { Slots } from '../../../src/main/slots.ts'
 import { TailShipper, type TailShipperOptions } from '../../../src/main/storage/tail-shipper.ts'
 import type { IoTask } from '../../../src/shared/io-tasks.ts'
 import { runIoTask } from '../../../src/workers/io/run-io-task.ts'
@@ -64,6 +65,8 @@ export class TailFixture {
   /** Before a task begins. */
   gate: () => Promise<void> = () => Promise.resolve()
   #deadlineMs = DEADLINE_MS
+  /** Told of each look into the log. */
+  onRead: () => void = () => {}
   readonly #entries: Entry[] = []
   #firstIndex = 1
 
@@ -84,7 +87,7 @@ export class TailFixture {
   }
 
   /** A leadership begins. */
-  shipper(): TailShipper {
+  shipper(logTurns: Slots = new Slots(1)): TailShipper {
     this.domain.sequenceBefore = this.committed.length
     const io = {
       run: async (task: IoTask) => {
@@ -98,12 +101,14 @@ export class TailFixture {
     } as IoRunner
     const log = {
       term: () => this.term,
-      entries: (_: number, from: number, to: number, bytesMax: number) =>
-        this.#read(Math.max(from, this.#firstIndex), to, bytesMax),
+      entries: (_: number, from: number, to: number, bytesMax: number) => {
+        this.onRead()
+        return this.#read(Math.max(from, this.#firstIndex), to, bytesMax)
+      },
     }
     const { domain, committer } = this
     return new TailShipper({
-      ...{ domain, committer, log, io, clusterId: CLUSTER, compression: 'lz4' },
+      ...{ domain, committer, log, logTurns, io, clusterId: CLUSTER, compression: 'lz4' },
       ...{ tailIntervalMs: INTERVAL_MS, now: () => this.now, random: () => 0 },
       logger: { debug() {}, info() {}, warn() {}, error() {} },
     } as unknown as TailShipperOptions)

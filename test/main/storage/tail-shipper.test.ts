@@ -10,6 +10,7 @@ import fc from 'fast-check'
 import { tailKey } from '../../../src/codec/bucket-layout.ts'
 import { encodeTail } from '../../../src/codec/tail.ts'
 import { ENTRY_KIND } from '../../../src/main/replication/replicated-log.ts'
+import { Slots } from '../../../src/main/slots.ts'
 import { scriptedPlan, seededPlan } from '../../object-stores/faulty-object-store.ts'
 import { batchOf, CLUSTER, DOMAIN, INTERVAL_MS, TailFixture } from './tail-fixture.ts'
 
@@ -71,6 +72,25 @@ describe('what is shipped', () => {
     }
     await fixture.expectWhole()
     assert.equal(shipper.shippedSequence, 150)
+  })
+
+  test('several domains together look into the log once a turn', async () => {
+    const logTurns = new Slots(1)
+    const fixtures = [new TailFixture(), new TailFixture(), new TailFixture()]
+    let [reads, readsOfTurn, most] = [0, 0, 0]
+    for (const fixture of fixtures) {
+      fixture.commit(20, 100_000)
+      fixture.onRead = () => {
+        reads++
+        most = Math.max(most, ++readsOfTurn)
+        if (readsOfTurn === 1) setImmediate(() => (readsOfTurn = 0))
+      }
+    }
+    const shippers = fixtures.map(fixture => fixture.shipper(logTurns))
+    const puts = fixtures.map((fixture, i) => fixture.interval(shippers[i]))
+    assert.deepEqual(await Promise.all(puts), [1, 1, 1])
+    assert.ok(reads >= 3 * 7, `${reads} looks at 2 MB each`)
+    assert.equal(most, 1)
   })
 
   test('what comes while an object is put is for the next interval', async () => {
