@@ -20,3 +20,30 @@ export class Slots {
     }
   }
 }
+
+/**
+ * Does the work for all of them, so many at a time, begun in their order.
+ * @returns what came of each, in the order of the items
+ * @throws the first failure; what has begun goes on, and nothing else begins
+ */
+export async function inParallel<T, R>(
+  items: readonly T[],
+  atOnce: number,
+  work: (item: T, i: number) => Promise<R>,
+): Promise<R[]> {
+  const slots = new Slots(atOnce)
+  let hasFailed = false
+  return await Promise.all(
+    items.map((item, i) =>
+      slots.run(async () => {
+        if (hasFailed) throw new Error('another one has failed')
+        try {
+          return await work(item, i)
+        } catch (error) {
+          hasFailed = true
+          throw error
+        }
+      }),
+    ),
+  )
+}

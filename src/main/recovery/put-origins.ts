@@ -5,6 +5,9 @@
 import { originKey } from '../../codec/bucket-layout.ts'
 import { decodeOrigin, encodeOrigin } from '../../codec/origin-file.ts'
 import type { IoRunner } from '../io-pool.ts'
+import { inParallel } from '../slots.ts'
+
+const AT_ONCE = 16
 
 export interface RestoredDomain {
   /** UUID of the new domain. */
@@ -16,14 +19,14 @@ export interface RestoredDomain {
 }
 
 export async function putOrigins(io: IoRunner, restored: readonly RestoredDomain[]): Promise<void> {
-  for (const { domain, ancestor, sequence } of restored) {
+  await inParallel(restored, AT_ONCE, async ({ domain, ancestor, sequence }) => {
     const before = await readAncestors(io, ancestor)
     // With those further back it shares no more than with the ancestor.
     const further = before.map(one => ({ ...one, sequence: Math.min(one.sequence, sequence) }))
     const bytes = encodeOrigin({ domain, ancestors: [{ domain: ancestor, sequence }, ...further] })
     // The domain's uuid is new: nobody else writes this.
     await io.run({ type: 'overwrite', key: originKey(domain), bytes })
-  }
+  })
 }
 
 async function readAncestors(

@@ -12,7 +12,7 @@ import { encodeManifest, type Manifest, manifestName } from '../../codec/manifes
 import type { RestoreReport } from '../../shared/api.ts'
 import type { IoRunner } from '../io-pool.ts'
 import type { Logger } from '../logger.ts'
-import { Slots } from '../slots.ts'
+import { inParallel } from '../slots.ts'
 import { chooserOf } from './choose-state.ts'
 import { claimCluster, expectClaimable, newCluster } from './create-cluster.ts'
 import type { DataDir } from './data-dir.ts'
@@ -24,8 +24,9 @@ import type { RestoreRequest } from './restore-request.ts'
 import { expectTables, RestoreSource } from './restore-source.ts'
 import { TailWalk } from './tail-walk.ts'
 
-/** Looked at: each may ask for the sizes of 32 tables at a time. */
+/** Of which the sizes of 32 tables each may be asked for at a time. */
 const DOMAINS_AT_ONCE = 4
+const PUBLISHED_AT_ONCE = 16
 
 export interface RestoreOptions {
   request: RestoreRequest
@@ -72,9 +73,11 @@ export async function restoreCluster(
   })
   await putOrigins(io, origins)
   await claimCluster(io, cluster)
-  for (const { domain, manifest } of groups) await publish(io, domain, manifest)
+  await inParallel(groups, PUBLISHED_AT_ONCE, of => publish(io, of.domain, of.manifest))
   // A source that is alive may have collected something before it could see who refers to it.
-  for (const { manifest } of groups) if (manifest) await expectTables(io, manifest.tables)
+  await inParallel(groups, DOMAINS_AT_ONCE, async ({ manifest }) => {
+    if (manifest) await expectTables(io, manifest.tables)
+  })
   if (options.nodeId !== undefined) {
     await dataDir.writeNode({ nodeId: options.nodeId, isFounder: true })
   }
@@ -87,21 +90,19 @@ export async function restoreCluster(
 /** @throws INVALID_REQUEST when a domain, or with `partial` every one, has no state that old */
 async function findStates(source: RestoreSource, request: RestoreRequest): Promise<FoundState[]> {
   const choose = await chooserOf(source, request.at)
-  const slots = new Slots(DOMAINS_AT_ONCE)
   const refusals: MetastoreError[] = []
-  const found = await Promise.all(
-    source.cluster.domains.map(async (domain, number) => {
-      try {
-        return await inDomain(number, () => slots.run(() => findState(source, domain, choose)))
-      } catch (error) {
-        if (!(error instanceof MetastoreError)) throw error
-        const isTooOld = error.code === 'INVALID_REQUEST'
-        if (isTooOld) refusals.push(error)
-        else if (error.code !== 'CORRUPTION' || !request.isPartial) throw error
-        return noState(domain, error.message)
-      }
-    }),
-  )
+  const { domains } = source.cluster
+  const found = await inParallel(domains, DOMAINS_AT_ONCE, async (domain, number) => {
+    try {
+      return await inDomain(number, () => findState(source, domain, choose))
+    } catch (error) {
+      if (!(error instanceof MetastoreError)) throw error
+      const isTooOld = error.code === 'INVALID_REQUEST'
+      if (isTooOld) refusals.push(error)
+      else if (error.code !== 'CORRUPTION' || !request.isPartial) throw error
+      return noState(domain, error.message)
+    }
+  })
   if (refusals.length > 0 && (!request.isPartial || refusals.length === found.length)) {
     const oldest = (error: MetastoreError): number =>
       (error.details as { oldestTimestamp: number }).oldestTimestamp
