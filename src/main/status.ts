@@ -36,8 +36,8 @@ function recoveryPointMs(domain: DomainHandle, storage: Storage | undefined): nu
   const tail = storage?.tailOf(domain.number)
   if (tail !== undefined) return tail.recoveryPointMs
   if (storage?.tailStatus !== null && !domain.isLeading) return null
-  const now = Date.now()
-  return Math.max(0, now - (domain.memtables.unflushedSince ?? now))
+  const { unflushedSince } = domain.memtables
+  return unflushedSince === undefined ? 0 : Math.max(1, Date.now() - unflushedSince)
 }
 
 export function storageStatus(

@@ -106,7 +106,8 @@ export class TailShipper implements TailSource {
     const { committer, domain, now } = this.#options
     if (this.#committedSequence <= this.shippedSequence && this.#isBaseAnnounced) return 0
     const unflushedSince = committer.isAnnounced ? domain.memtables.unflushedSince : undefined
-    return Math.max(0, now() - Math.max(this.#coveredAt, unflushedSince ?? 0))
+    // What came in this very millisecond is not in the bucket either.
+    return Math.max(1, now() - Math.max(this.#coveredAt, unflushedSince ?? 0))
   }
 
   /** How long the oldest shipment waits that is not in the bucket; 0 without one. */

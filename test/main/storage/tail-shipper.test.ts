@@ -364,6 +364,10 @@ describe('the recovery point', () => {
     await fixture.interval(shipper)
     const wholeAt = fixture.now
     assert.equal(shipper.recoveryPointMs, 0)
+    // Not 0 in the very millisecond either.
+    fixture.domain.memtables.unflushedSince = wholeAt
+    fixture.commit(1)
+    assert.equal(shipper.recoveryPointMs, 1)
     fixture.now += 300
     fixture.domain.memtables.unflushedSince = wholeAt
     fixture.commit(1)
